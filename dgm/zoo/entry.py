@@ -1,0 +1,63 @@
+"""What the book knows of a system: its name, code, chapter, paper, checklist rows and recipes."""
+
+import ast
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from dgm.train import Fit
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the committed weights of a system are made on one data set.
+
+    ``sizes`` are the keyword arguments of ``Entry.build``; ``train(model, seed)`` fits the model in
+    place and returns the `Fit`. Both, and ``build`` itself, enter the fingerprint that weights carry.
+    """
+
+    sizes: dict
+    train: Callable[[nn.Module, int], Fit]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named system of the book.
+
+    ``build(shape, levels, **sizes)`` makes an untrained model of data of that shape (``levels`` is
+    None for real values). ``tiny(seed)`` returns a small randomised model and a batch of its data,
+    for the contract tests and the audit. ``files`` are what a reader copies, relative to ``dgm/``;
+    ``branch`` is the path of the leaf on the map of generative models.
+    """
+
+    name: str
+    title: str
+    family: str
+    build: Callable[..., nn.Module]
+    files: tuple[str, ...]
+    chapter: str
+    rows: tuple[str, ...]
+    paper: str
+    url: str
+    branch: tuple[str, ...]
+    tiny: Callable[[int], tuple[nn.Module, Tensor]]
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+
+    def fingerprint(self, data_name: str) -> str:
+        """16 hex digits that change when the recipe's code or sizes do, and not with its comments."""
+        recipe = self.recipes[data_name]
+        parts = [repr(sorted(recipe.sizes.items())), _code(self.build), _code(recipe.train)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _code(function: Callable) -> str:
+    """The syntax tree of a function as text, docstrings left out."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
