@@ -1,0 +1,38 @@
+"""Serve MathJax from the site itself, and drop scripts that Sphinx lists twice."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2")  # 2 MB of the package's 24
+
+
+def copy_mathjax(app, exception):
+    """Copy the two parts that a page loads from the installed package into the site."""
+    if exception is not None or app.builder.format != "html":
+        return
+    package = find_spec("sphinx-mathjax-offline").submodule_search_locations[0]
+    for part in PARTS:
+        source = Path(package, "static/mathjax", part)
+        target = Path(app.outdir, "_static/mathjax", part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
+
+
+def drop_doubles(app, pagename, template, context, doctree):
+    """Keep the first of equal ``<script>`` tags (Jupyter Book and the theme both add some)."""
+    kept = {}
+    for script in context.get("script_files", []):
+        body = str(getattr(script, "attributes", {}).get("body", ""))
+        kept.setdefault((str(getattr(script, "filename", script) or ""), body), script)
+    context["script_files"] = list(kept.values())
+
+
+def setup(app):
+    app.config.mathjax_path = "mathjax/tex-chtml.js"
+    app.connect("build-finished", copy_mathjax)
+    app.connect("html-page-context", drop_doubles, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
