@@ -1,0 +1,167 @@
+"""Checks of dequantised models: a density on x + u, with u in [0, 1), bounds the mass of x."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from dgm.audit.density import SIGMAS, frequencies, state_counts
+from dgm.audit.quadrature import adaptive_masses
+from dgm.audit.report import Finding
+from dgm.audit.subject import DoesNotApply, Subject
+
+
+@dataclass
+class Inner:
+    """The density inside a dequantised model: it is asked about y = scale * (x + u)."""
+
+    module: nn.Module
+    scale: float
+    noise: Tensor  # u of every call seen, (calls, B, ...)
+
+
+def find_inner(s: Subject, repeats: int = 128) -> Inner:
+    """Watch which part with log_prob receives x plus noise, in units of levels or of [0, 1)."""
+    s.needs("elbo")
+    if not s.discrete or s.levels is None:
+        raise DoesNotApply("not a bound on integers with known levels")
+    for child in s.model.children():
+        if not callable(getattr(child, "log_prob", None)):
+            continue
+        seen: list[Tensor] = []
+        tap = partial(_tap, child, seen)
+        with _replaced(child, tap), torch.no_grad():
+            for _ in range(repeats):
+                s.call("elbo", s.x)
+        for scale in (1.0, 1 / s.levels, 1 / (s.levels - 1)):
+            noise = [y / scale - s.x for y in seen if y.shape == s.x.shape]
+            if noise and max(u.abs().max().item() for u in noise) <= 1.5:
+                return Inner(child, scale, torch.stack(noise))
+    raise DoesNotApply("no part with log_prob is given x plus noise: not dequantised")
+
+
+def _tap(module: nn.Module, seen: list[Tensor], y: Tensor) -> Tensor:
+    """`module.log_prob(y)`, with y noted down."""
+    seen.append(y)
+    return type(module).log_prob(module, y)
+
+
+@contextmanager
+def _replaced(module: nn.Module, log_prob: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Answer for `module.log_prob` for a while."""
+    module.log_prob = log_prob
+    try:
+        yield
+    finally:
+        del module.log_prob
+
+
+def noise_fills_bin(s: Subject) -> Finding:
+    """The noise stays in its bin; where it claims to be uniform it reaches both ends."""
+    u = s.once(find_inner).noise
+    low, high = u.min().item(), u.max().item()
+    note = f"u from {low:.3f} to {high:.3f}"
+    if low < -1e-6 or high > 1 + 1e-6:
+        return Finding(max(-low, high - 1), 1e-6, note + ": it leaves the bin")
+    if s.once(_uniform_scores).std() > 1e-9:
+        return Finding(0.0, 0.05, note + " (learned noise: see the bits)")
+    return Finding(1 - (high - low), 0.05, note)
+
+
+@torch.no_grad()
+def _uniform_scores(s: Subject, repeats: int = 128) -> Tensor:
+    """elbo - log(levels**-D) where the inner density is uniform on the cube, (repeats, B)."""
+    inner = s.once(find_inner)
+    side = inner.scale * s.levels
+
+    def log_prob(y: Tensor) -> Tensor:
+        inside = ((y >= 0) & (y <= side + 1e-9)).flatten(1).all(1)
+        score = y.new_full((len(y),), -s.dims * math.log(side))
+        return score.masked_fill(~inside, -math.inf)
+
+    x = s.x.clone()
+    x[0], x[-1] = 0, s.levels - 1  # the two corners, where noise may fall out of the cube
+    with _replaced(inner.module, log_prob):
+        scores = torch.stack([s.call("elbo", x) for _ in range(repeats)])
+    return scores + s.dims * math.log(s.levels)
+
+
+def bits(s: Subject) -> Finding:
+    """With a uniform density inside, the model scores log2(levels) bits per dimension."""
+    excess = s.once(_uniform_scores)
+    if not excess.isfinite().all():
+        return Finding(math.inf, 0, "not finite: the noise leaves 0 .. levels")
+    if excess.std() <= 1e-9:
+        gap = excess.abs().max().item() / s.dims / math.log(2)
+        return Finding(gap, 1e-6, f"{math.log2(s.levels):.4f} expected, bits per dim")
+    weights = excess.exp().flatten()  # E[1/q(u)] = volume of the bin = 1
+    n_effective = (weights.sum().square() / weights.square().sum()).item()
+    if n_effective < 100:
+        raise DoesNotApply("learned noise, weights too uneven: audit fewer dimensions")
+    error = (weights.std() / math.sqrt(len(weights))).item()
+    note = f"mean of 1/q(u) {weights.mean():.3f} +- {error:.3f}, in standard errors"
+    return Finding(abs(weights.mean().item() - 1) / error, SIGMAS, note)
+
+
+def exact_masses(s: Subject) -> tuple[Tensor, Inner]:
+    """Mass of every state by quadrature of the inner density over its bin, (levels,) * D."""
+    inner = s.once(find_inner)
+    if s.dims > 2:
+        raise DoesNotApply(f"D = {s.dims}: bin masses are integrated for D = 1 and 2")
+    edges = [inner.scale * torch.arange(s.levels + 1, dtype=torch.float64)] * s.dims
+
+    def log_density(points: Tensor) -> Tensor:
+        with torch.no_grad():
+            parts = points.reshape(-1, *s.shape).split(8192)
+            return torch.cat([inner.module.log_prob(p) for p in parts])
+
+    return adaptive_masses(log_density, edges)[0], inner
+
+
+def bin_masses(s: Subject, repeats: int = 256) -> Finding:
+    """Weights exp(elbo) average to the exact mass of the bin, for every state."""
+    masses, _ = s.once(exact_masses)
+    mean, error = _weights(s, s.states, repeats)
+    gap = (mean - masses.flatten()).abs()
+    # single states may have rare large weights: judge the sum and the likely states
+    likely = masses.flatten() > masses.sum() / (4 * masses.numel())
+    z = (gap / (error + 1e-3 * masses.flatten() + 1e-12))[likely].max().item()
+    note = f"worst of {int(likely.sum())} states, in standard errors"
+    return Finding(z, SIGMAS + 2, note)
+
+
+@torch.no_grad()
+def _weights(s: Subject, x: Tensor, repeats: int) -> tuple[Tensor, Tensor]:
+    """Mean of exp(elbo) over repeats and its standard error, each (len(x),)."""
+    draws = torch.stack([s.evaluate("elbo", x).exp() for _ in range(repeats)])
+    return draws.mean(0), draws.std(0) / math.sqrt(repeats)
+
+
+def bins_total(s: Subject) -> Finding:
+    """Bin masses sum to what the inner density puts inside the cube."""
+    masses, inner = s.once(exact_masses)
+    s.needs("sample")
+    with torch.no_grad():
+        y = inner.module.sample(4096).reshape(4096, -1) / inner.scale
+    inside = ((y >= 0) & (y <= s.levels)).all(1).double().mean().item()
+    error = math.sqrt(max(inside * (1 - inside), 1e-4) / len(y))
+    note = f"masses sum to {masses.sum():.4f}, share of draws in the cube {inside:.4f}"
+    gap = abs(masses.sum().item() - inside) / error
+    return Finding(gap, SIGMAS, note + ", in standard errors")
+
+
+def bin_frequencies(s: Subject) -> Finding:
+    """Sampled integers are as frequent as the bin masses say."""
+    s.needs("sample")
+    masses, _ = s.once(exact_masses)
+    masses, counts = masses.flatten(), state_counts(s)
+    if masses.sum() < 0.999:  # draws outside the cube land on its faces: leave these out
+        inner = ((s.states > 0) & (s.states < s.levels - 1)).flatten(1).all(1)
+        masses, counts = masses[inner], counts[inner]
+    return frequencies(counts, masses, "bins")

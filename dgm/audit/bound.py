@@ -1,0 +1,100 @@
+"""Checks of evidence bounds: elbo = iw_bound(1) <= iw_bound(k) rising <= exact."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from dgm.audit.bins import exact_masses
+from dgm.audit.density import SIGMAS
+from dgm.audit.report import Finding
+from dgm.audit.subject import DoesNotApply, Subject
+
+KS = (1, 4, 16, 64)
+MAX_BOUND_STATES = 4096
+
+
+def elbo_is_iw_1(s: Subject) -> Finding:
+    """elbo and iw_bound(x, 1) are the same bound in the mean."""
+    s.needs("elbo", "iw_bound")
+    a = s.mean_and_error("elbo", s.x, repeats=128)
+    b = s.mean_and_error("iw_bound", s.x, 1, repeats=128)
+    z = (a[0] - b[0]).abs() / (a[1].hypot(b[1]) + 1e-6)
+    return Finding(z.max().item(), SIGMAS, "in standard errors")
+
+
+def bounds_rise(s: Subject) -> Finding:
+    """iw_bound rises with k, from the elbo at k = 1."""
+    s.needs("iw_bound")
+    means, errors = _means(s)
+    drop = (means[:-1] - means[1:]) / (errors[:-1].hypot(errors[1:]) + 1e-6)
+    values = ", ".join(f"{m:.3f}" for m in means.tolist())
+    note = f"mean at k = {', '.join(map(str, KS))}: {values} nats; drop in standard errors"
+    return Finding(drop.max().item(), SIGMAS, note)
+
+
+def _means(s: Subject) -> tuple[Tensor, Tensor]:
+    """Mean of iw_bound over the batch for every k of KS, and its standard error."""
+    found = [s.mean_and_error("iw_bound", s.x, k, repeats=max(16, 256 // k)) for k in KS]
+    means = torch.stack([m.mean() for m, _ in found])
+    return means, torch.stack([e.square().sum().sqrt() / len(e) for _, e in found])
+
+
+def _exact(s: Subject) -> Tensor:
+    """log p(x) of the batch: log_prob, the reference, or the bin mass, (B,)."""
+    with torch.no_grad():
+        if s.reference is not None:
+            return s.reference(s.x)
+        if s.offers("log_prob"):
+            return s.call("log_prob", s.x)
+    masses, _ = s.once(exact_masses)
+    place = s.levels ** torch.arange(s.dims - 1, -1, -1)
+    return masses.flatten()[(s.x.reshape(len(s.x), -1).long() * place).sum(1)].log()
+
+
+def below_exact(s: Subject) -> Finding:
+    """No bound lies above the exact value."""
+    if not (s.offers("elbo") or s.offers("iw_bound")):
+        raise DoesNotApply("the model has no elbo and no iw_bound")
+    exact = _exact(s)
+    known = exact.isfinite()  # a bin may hold less mass than a number can say
+    if not known.any():
+        raise DoesNotApply("the exact values are all -inf")
+    bounds = {"elbo": ()} if s.offers("elbo") else {}
+    bounds |= {"iw_bound": (64,)} if s.offers("iw_bound") else {}
+    worst, gaps = -math.inf, []
+    for name, args in bounds.items():
+        mean, error = s.mean_and_error(name, s.x, *args, repeats=128)
+        above = ((mean - exact) / (error + 1e-6))[known]
+        worst = max(worst, above.max().item())
+        gaps.append(f"{name} {(exact - mean)[known].mean():.3f}")
+    note = f"nats below the exact value: {', '.join(gaps)}; excess in standard errors"
+    return Finding(worst, SIGMAS + 2, note)
+
+
+@torch.no_grad()
+def weights_sum(s: Subject, repeats: int = 64) -> Finding:
+    """exp(elbo) is unbiased for p(x): summed over all states of a small world it is one."""
+    s.needs("elbo")
+    if not s.discrete:
+        raise DoesNotApply("the data are real numbers: no states to sum over")
+    if hasattr(s.model, "dequantize") or _is_dequantised(s):
+        raise DoesNotApply("dequantised: see the bin masses")
+    states = s.states
+    if len(states) > MAX_BOUND_STATES:
+        raise DoesNotApply(f"{len(states)} states are too many for a noisy sum: audit fewer")
+    totals = torch.stack([s.evaluate("elbo", states).exp().sum() for _ in range(repeats)])
+    error = (totals.std() / math.sqrt(repeats)).item()
+    note = f"{totals.mean():.4f} +- {error:.4f}, in standard errors"
+    gap = abs(totals.mean().item() - 1) / (error + 1e-4)
+    return Finding(gap, SIGMAS, note)
+
+
+def _is_dequantised(s: Subject) -> bool:
+    try:
+        s.once(exact_masses)
+    except DoesNotApply as reason:
+        return str(reason).startswith("D =")
+    return True

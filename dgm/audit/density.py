@@ -1,0 +1,142 @@
+"""Checks of exact densities: they sum or integrate to one, and samples follow them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from dgm.audit.quadrature import adaptive_masses, chi_square_z, cover
+from dgm.audit.report import Finding
+from dgm.audit.subject import N_SAMPLES, DoesNotApply, Subject
+
+SIGMAS = 6.0  # what counts as more than chance: about one false alarm in 1e9
+MAX_KERNEL_DIMS = 8
+
+
+def total(s: Subject) -> Finding:
+    """The probabilities of all states, or the integral of the density, is one."""
+    s.needs("log_prob")
+    if s.discrete:
+        mass = s.evaluate("log_prob", s.states).exp().sum().item()
+        return Finding(abs(mass - 1), 1e-6, f"{mass:.7f} over all states")
+    if s.dims > 2:
+        raise DoesNotApply(f"D = {s.dims}: no quadrature; 'samples follow the density' needs it")
+    masses, _, error = s.once(_grid)
+    mass = masses.sum().item()
+    if math.isnan(mass):
+        note = "log_prob is nan near the samples: it must be -inf there, or pass bounds="
+        return Finding(mass, 0.01, note)
+    return Finding(abs(mass - 1), 0.01, f"{mass:.4f} by quadrature, error {error:.1g}")
+
+
+def _grid(s: Subject) -> tuple[Tensor, list[Tensor], float]:
+    """Masses on a grid that covers half of the samples and the data, its edges, its error."""
+    points = s.x.reshape(len(s.x), -1)
+    if s.offers("sample"):
+        drawn = s.samples[: N_SAMPLES // 2].reshape(-1, s.dims).to(points.dtype)
+        points = torch.cat((drawn, points))
+    edges = cover(points, s.bounds)
+    masses, error = adaptive_masses(lambda p: _log_prob_flat(s, p), edges)
+    return masses, edges, error
+
+
+def _log_prob_flat(s: Subject, points: Tensor) -> Tensor:
+    return s.evaluate("log_prob", points.reshape(-1, *s.shape))
+
+
+def samples_follow(s: Subject) -> Finding:
+    """How often samples fall somewhere is what the density says."""
+    s.needs("log_prob", "sample")
+    if s.discrete:
+        masses = s.evaluate("log_prob", s.states).exp()
+        return frequencies(state_counts(s), masses, "states")
+    if s.invertible and s.dims > 2:
+        return _latent_ratio(s)
+    if s.dims <= 2:
+        return _cells(s)
+    return _kernel_ratio(s)
+
+
+def frequencies(counts: Tensor, masses: Tensor, what: str) -> Finding:
+    """Chi-square of counts against masses, in standard deviations."""
+    z, n = chi_square_z(counts, masses, N_SAMPLES)
+    note = f"chi-square of {N_SAMPLES} samples on {n} {what}, in standard deviations"
+    return Finding(z, SIGMAS, note)
+
+
+def state_counts(s: Subject) -> Tensor:
+    """How often each state of a small world was sampled, (levels**D,)."""
+    x = s.samples.reshape(-1, s.dims).long()
+    inside = ((x >= 0) & (x < s.levels)).all(1)
+    place = s.levels ** torch.arange(s.dims - 1, -1, -1)
+    return torch.bincount((x[inside] * place).sum(1), minlength=len(s.states))
+
+
+def _cells(s: Subject) -> Finding:
+    """Counts in the cells of the quadrature grid, by samples that did not choose the grid."""
+    masses, edges, _ = s.once(_grid)
+    fresh = s.samples[N_SAMPLES // 2 :].reshape(-1, s.dims).to(s.x.dtype)
+    index = torch.stack(
+        [torch.bucketize(c, e) - 1 for c, e in zip(fresh.T.contiguous(), edges, strict=True)]
+    )
+    sizes = torch.tensor(masses.shape)[:, None]
+    inside = ((index >= 0) & (index < sizes)).all(0)
+    flat = index[0] if s.dims == 1 else index[0] * sizes[1] + index[1]
+    counts = torch.bincount(flat[inside], minlength=masses.numel())
+    z, n = chi_square_z(counts, masses.flatten(), len(fresh))
+    note = f"chi-square of {len(fresh)} samples on {n} cells, in standard deviations"
+    return Finding(z, SIGMAS, note)
+
+
+@torch.no_grad()
+def _latent_ratio(s: Subject) -> Finding:
+    """Flows: z = forward(sample) against log_prob - log_det, the density of z."""
+    z, log_det = s.call("forward", s.samples, y=s.first_y(N_SAMPLES))
+    z = z.reshape(len(z), -1)
+    log_p = s.evaluate("log_prob", s.samples) - log_det  # (N,), what the model says of z
+    fit, test = z[: N_SAMPLES // 2], z[N_SAMPLES // 2 :]
+    shrink = math.sqrt(1 - min(0.5, math.sqrt(2 / s.dims)))
+    q = torch.distributions.Normal(fit.mean(0), shrink * fit.std(0).clamp(min=1e-12))
+    return _ratio(q.log_prob(test).sum(1) - log_p[N_SAMPLES // 2 :], f"in z, D = {s.dims}")
+
+
+@torch.no_grad()
+def _kernel_ratio(s: Subject, n_kernels: int = 1024, neighbour: int = 10) -> Finding:
+    """Other densities: kernels on the denser samples against log_prob on the rest."""
+    if s.dims > MAX_KERNEL_DIMS:
+        raise DoesNotApply(f"D = {s.dims} is over {MAX_KERNEL_DIMS}: audit a smaller one")
+    x = s.samples.reshape(len(s.samples), -1).to(s.x.dtype)
+    centres, test = x[:n_kernels], x[N_SAMPLES // 2 :]
+    width = torch.cdist(centres, centres).sort(1).values[:, neighbour] / math.sqrt(s.dims)
+    core = width <= width.quantile(0.7)
+    centres, width = centres[core], width[core].clamp(min=1e-12)
+    square = (torch.cdist(test, centres) / width).square()  # (N, kernels)
+    log_kernel = -0.5 * square - s.dims * (width.log() + 0.5 * math.log(2 * math.pi))
+    log_q = log_kernel.logsumexp(1) - math.log(len(centres))
+    log_p = s.evaluate("log_prob", s.samples[N_SAMPLES // 2 :])
+    return _ratio(log_q - log_p, f"D = {s.dims}")
+
+
+def _ratio(log_ratio: Tensor, where: str) -> Finding:
+    """E_p[q/p] = 1 for any density q, where p is both normalised and what was sampled."""
+    ratio = log_ratio.exp()
+    n_effective = (ratio.sum().square() / ratio.square().sum()).item()
+    error = (ratio.std() / math.sqrt(len(ratio))).item()
+    mean = ratio.mean().item()
+    note = f"mean of q/p over samples {mean:.3f} +- {error:.3f} {where}, in standard errors"
+    if n_effective < 50 and abs(mean - 1) < 0.9:
+        raise DoesNotApply(f"importance weights too uneven ({n_effective:.0f} effective samples)")
+    return Finding(abs(mean - 1) / (error + 0.005), SIGMAS, note)
+
+
+def reference(s: Subject) -> Finding:
+    """log_prob equals an independent reference."""
+    s.needs("log_prob")
+    if s.reference is None:
+        raise DoesNotApply("no reference= was given")
+    with torch.no_grad():
+        claimed, exact = s.call("log_prob", s.x), s.reference(s.x)
+    gap = ((claimed - exact).abs() / (1 + exact.abs())).max().item()
+    return Finding(gap, 1e-5, "largest relative difference on x")

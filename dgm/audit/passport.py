@@ -1,0 +1,170 @@
+"""`audit(model, x)`: run every check that applies and return the table."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+
+from dgm.audit import batch, bins, bound, density, invertible, state
+from dgm.audit.report import NOT_APPLICABLE, Check, Finding, Report
+from dgm.audit.subject import DoesNotApply, Subject, seeded
+
+CHECKS: dict[str, Callable[[Subject], Finding]] = {
+    "shape (B,) and finite": batch.shapes,
+    "one example = its row in a batch": batch.per_example,
+    "eval mode: same twice, no change": batch.eval_mode,
+    "samples are well formed": batch.samples_well_formed,
+    "round trip": invertible.round_trip,
+    "log_det = autograd": invertible.log_det,
+    "sums or integrates to one": density.total,
+    "samples follow the density": density.samples_follow,
+    "log_prob = reference": density.reference,
+    "elbo = iw_bound(1) in mean": bound.elbo_is_iw_1,
+    "iw_bound rises with k": bound.bounds_rise,
+    "bounds <= exact": bound.below_exact,
+    "exp(elbo) sums to one": bound.weights_sum,
+    "noise fills its bin": bins.noise_fills_bin,
+    "uniform scores log2(levels) bits": bins.bits,
+    "bin masses sum to one": bins.bins_total,
+    "exp(elbo) averages to the bin mass": bins.bin_masses,
+    "samples follow the bin masses": bins.bin_frequencies,
+    "every parameter gets a gradient": state.gradients,
+    "every tensor is registered": state.registered,
+    "state_dict round trip": state.state_dict,
+    "float32 = float64": state.single_precision,
+}
+_METHODS = ("log_prob", "elbo", "iw_bound", "energy", "loss", "sample", "forward")
+
+
+def audit(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    y: Tensor | None = None,
+    levels: int | None = None,
+    bounds: tuple[float | Tensor, float | Tensor] | None = None,
+    randomize: float = 0.5,
+    seed: int = 0,
+    reference: Callable[[Tensor], Tensor] | None = None,
+) -> Report:
+    """Check that a model keeps what its methods promise.
+
+    Works on a deep copy in float64, in eval mode, with weights moved away from the initial
+    point; the model itself is left alone. What a model offers is read off its methods
+    (`log_prob`, `elbo`, `iw_bound`, `sample`, `forward` and `inverse`, `loss`, `energy`).
+
+    Parameters
+    ----------
+    model : any `nn.Module` with one of these methods.
+    x : Tensor
+        A batch (B, ...) of data as stored: integers for pixels and tokens, floats for tables.
+    y : conditions of the batch, (B, ...), passed as `y=` to methods that take it.
+    levels : number of integer values; `model.levels` if None. At least 2.
+    bounds : (low, high) of the support of a density, numbers or (D,); found from samples if None.
+    randomize : standard deviation of the move; a matrix moves by this over sqrt(inputs).
+    reference : the exact log p, x -> (B,) nats, to hold `log_prob` or the bounds against.
+
+    Returns
+    -------
+    Report
+        A table; `report.passed`, `report.assert_passed()`, `report["round trip"]`.
+
+    Raises
+    ------
+    ValueError
+        For a model without any of the methods, or an empty, not finite or out-of-range batch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class Bit(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.logit = torch.nn.Parameter(torch.zeros(()))
+    ...     def log_prob(self, x):
+    ...         return torch.nn.functional.logsigmoid((2 * x[:, 0] - 1) * self.logit)
+    >>> audit(Bit(), torch.tensor([[0], [1]]), levels=2).passed
+    True
+    """
+    levels = getattr(model, "levels", None) if levels is None else levels
+    _validate(model, x, y, levels, randomize)
+    with seeded(seed):
+        trial = _prepare(model, x, y, randomize)
+    x, y = (t.detach().double() if t is not None and t.is_floating_point() else t for t in (x, y))
+    subject = Subject(trial, x, y, levels, _bounds(bounds, x), seed, reference)
+    checks = tuple(_run(name, check, subject) for name, check in CHECKS.items())
+    return Report(f"Audit of {type(model).__name__}", checks)
+
+
+def _validate(
+    model: nn.Module, x: Tensor, y: Tensor | None, levels: int | None, randomize: float
+) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model must be an nn.Module, got {type(model).__name__}")
+    if not any(callable(getattr(model, n, None)) for n in _METHODS[:-1]) and (
+        type(model).forward is nn.Module.forward
+    ):
+        raise ValueError(f"model must have one of {', '.join(_METHODS)}; it has none")
+    if not isinstance(x, Tensor) or x.dim() == 0 or len(x) == 0:
+        raise ValueError(f"x must be a tensor with at least one example, got {_describe(x)}")
+    if not x.isfinite().all():
+        raise ValueError("x holds NaN or infinite values")
+    if y is not None and (not isinstance(y, Tensor) or len(y) != len(x)):
+        raise ValueError(f"y must be a tensor with {len(x)} conditions, got {_describe(y)}")
+    if levels is not None and (not isinstance(levels, int) or levels < 2):
+        raise ValueError(f"levels must be a whole number of at least 2, got {levels!r}")
+    if (
+        levels is not None
+        and not x.is_floating_point()
+        and not 0 <= int(x.min()) <= int(x.max()) < levels
+    ):
+        raise ValueError(f"x must lie in 0..{levels - 1}, got {int(x.min())}..{int(x.max())}")
+    if not 0 <= randomize < math.inf:
+        raise ValueError(f"randomize must be zero or more, got {randomize}")
+
+
+def _describe(value: object) -> str:
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _bounds(bounds: tuple | None, x: Tensor) -> tuple[Tensor, Tensor] | None:
+    if bounds is None:
+        return None
+    size = x[0].numel()
+    low, high = (torch.as_tensor(b, dtype=torch.float64).flatten() for b in bounds)
+    if len(low) not in (1, size) or len(high) not in (1, size) or not (low < high).all():
+        raise ValueError(f"bounds must be (low, high) with low < high, for {size} dimensions")
+    return low.expand(size), high.expand(size)
+
+
+def _prepare(model: nn.Module, x: Tensor, y: Tensor | None, randomize: float) -> nn.Module:
+    """A copy in float64, initialised on x, its weights moved, in eval mode."""
+    trial = copy.deepcopy(model).to("cpu").double()
+    x = x.double() if x.is_floating_point() else x
+    first = Subject(trial.train(), x, y)
+    name = next((n for n in ("loss", "log_prob", "elbo", "energy") if first.offers(n)), None)
+    with torch.no_grad():
+        if name is not None:
+            with suppress(Exception):  # data-dependent start; the checks report what is wrong
+                first.call(name, x)
+        for p in trial.parameters():
+            if p.is_floating_point():
+                fan_in = p[0].numel() if p.dim() > 1 else 1
+                p.add_(torch.randn_like(p), alpha=randomize / math.sqrt(fan_in))
+    return trial.eval()
+
+
+def _run(name: str, check: Callable[[Subject], Finding], subject: Subject) -> Check:
+    """One check under its own seed; an error inside the model is a failure with its message."""
+    try:
+        with seeded(subject.seed + sum(map(ord, name))):
+            return Check.judge(name, check(subject))
+    except DoesNotApply as reason:
+        return Check(name, None, None, NOT_APPLICABLE, str(reason))
+    except Exception as error:
+        return Check.judge(name, Finding(math.inf, 0, f"{type(error).__name__}: {error}"))
