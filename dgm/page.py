@@ -1,4 +1,4 @@
-"""Pieces of a page: live source listings, figures the reader can move, and small crisp PNGs.
+"""Pieces of a page: live source listings, and figures the reader can move.
 
 All of it is plain Markdown or self-contained HTML: no request leaves the page, and the rendered
 book, JupyterLab and Colab show the same.
@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
+
+from dgm.figure import pixels
 
 REPOSITORY = "https://github.com/-OWNER/REPO"  # stamped with the publisher's own address
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,28 +91,6 @@ def source(obj: object, *more: object):
     return Markdown("\n\n".join(blocks))
 
 
-def pixels(fig: Figure, scale: float = 2.0, tight: bool = False) -> Image.Image:
-    """Draw a figure at ``scale`` pixels per CSS pixel: an opaque RGB image."""
-    buffer = io.BytesIO()
-    fig.savefig(
-        buffer, format="png", dpi=fig.dpi * scale, bbox_inches="tight" if tight else None,
-        facecolor=fig.get_facecolor(),
-    )  # fmt: skip
-    return Image.open(buffer).convert("RGB")
-
-
-def png(image: Image.Image, tolerance: float = 1.0) -> bytes:
-    """PNG bytes, with a palette of 256 colours where that changes no pixel's level noticeably.
-
-    ``tolerance`` bounds the mean absolute change, in levels of 0..255.
-    """
-    small = image.quantize(256, dither=Image.Dither.NONE)
-    change = np.asarray(small.convert("RGB"), np.int16) - np.asarray(image, np.int16)
-    buffer = io.BytesIO()
-    (small if np.abs(change).mean() <= tolerance else image).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
 def _frame(frame: object, k: int) -> Image.Image:
     """One frame as an image; a pyplot figure is closed, so the cell does not show it again."""
     if isinstance(frame, Figure):
@@ -142,7 +122,12 @@ def _webp(image: Image.Image, share: float, quality: int) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-COARSER = [(1, 85), (0.75, 80), (0.5, 75), (0.5, 50)]  # share of two pixels per CSS pixel, WebP quality
+COARSER = [
+    (1, 85),
+    (0.75, 80),
+    (0.5, 75),
+    (0.5, 50),
+]  # share of two pixels per CSS pixel, WebP quality
 SLIDER = Path(__file__).with_name("slider.html")
 
 

@@ -1,76 +1,21 @@
-"""One figure style, and the few pictures every chapter draws.
+"""The few pictures every chapter draws; also the door to the style, sliders and listings."""
 
-Figures are opaque and light, so they read on a light page and as a card on a dark one. Colours are
-those of Okabe and Ito (2008), told apart under every common colour blindness.
-"""
+from collections.abc import Callable, Mapping, Sequence
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-
-import matplotlib as mpl
 import numpy as np
 import torch
-from cycler import cycler
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from dgm.page import pixels, png, slider, source
+from dgm.figure import COLORS, DENSITY, label, style
+from dgm.page import slider, source
 
 __all__ = [
     "COLORS", "DENSITY", "curve", "density", "images", "label", "scatter", "slider", "source",
     "style", "warp",
 ]  # fmt: skip
-
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#B5558C", "#C98500", "#3FA0D6", "#4D4D4D"]
-INK, MUTED, GRID = "#262626", "#5F6368", "#E4E6E8"
-DENSITY = LinearSegmentedColormap.from_list(
-    "dgm-density", ["#FFFFFF", "#CFE3F2", "#7DB6DB", "#2F7FBD", "#0B4A86", "#06284F"]
-)
-
-
-def style() -> None:
-    """Set the book's figure style; in a notebook also draw crisp PNGs at twice the resolution."""
-    mpl.rcParams.update({
-        "figure.figsize": (5.6, 3.3), "figure.dpi": 100, "figure.facecolor": "white",
-        "figure.constrained_layout.use": True, "figure.max_open_warning": 60,
-        "figure.titlesize": 12, "figure.titleweight": "bold",
-        "savefig.facecolor": "white", "savefig.pad_inches": 0.1,
-        "font.family": "DejaVu Sans", "font.size": 10.5, "text.color": INK,
-        "axes.titlesize": 11.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
-        "axes.titlepad": 8, "axes.labelsize": 10.5, "axes.labelcolor": INK,
-        "axes.edgecolor": "#9AA0A6", "axes.linewidth": 0.8,
-        "axes.spines.top": False, "axes.spines.right": False,
-        "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8,
-        "axes.prop_cycle": cycler(color=COLORS), "axes.formatter.useoffset": False,
-        "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5,
-        "xtick.major.size": 0, "ytick.major.size": 0, "xtick.minor.size": 0, "ytick.minor.size": 0,
-        "lines.linewidth": 2, "lines.markersize": 5, "lines.solid_capstyle": "round",
-        "patch.edgecolor": "white", "hist.bins": 30, "image.cmap": "gray",
-        "image.interpolation": "nearest", "legend.frameon": False, "legend.fontsize": 9.5,
-    })  # fmt: skip
-    _notebook_png()
-
-
-def _notebook_png() -> None:
-    """Let a running notebook draw figures through `page.png`: crisp, and small by a palette."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
-    if shell is not None and hasattr(shell, "display_formatter"):
-        plt.switch_backend(mpl.get_backend())  # load the inline backend now: it resets formatters
-        shell.display_formatter.formatters["image/png"].for_type(Figure, _display)
-
-
-def _display(fig: Figure) -> tuple[bytes, dict] | None:
-    """PNG at two pixels per CSS pixel, with its width in CSS pixels."""
-    if not fig.axes:
-        return None
-    image = pixels(fig, tight=True)
-    return png(image), {"width": image.width // 2}
 
 
 def images(
@@ -125,23 +70,6 @@ def _pixels01(x: Tensor, levels: int | None) -> np.ndarray:
         raise ValueError("x: holds NaN; expected finite pixel values")
     x = x.clamp(0, 1)
     return (x[:, 0] if x.shape[1] == 1 else x.movedim(1, -1)).numpy()
-
-
-def label(ax: Axes, lines: Iterable | None = None, gap: float = 13.0) -> None:
-    """Write each line's label at its right end in its colour, pushed ``gap`` points apart."""
-    kept = [k for k in (lines or ax.get_lines()) if not k.get_label().startswith("_")]
-    kept = [k for k in kept if len(k.get_ydata())]
-    to_points = 72 / ax.figure.dpi
-    ends = [ax.transData.transform((0, np.asarray(k.get_ydata(), float)[-1]))[1] for k in kept]
-    last = -np.inf
-    for end, line in sorted(zip(ends, kept, strict=True), key=lambda pair: pair[0]):
-        place = max(end * to_points, last + gap)
-        last = place
-        ax.annotate(
-            line.get_label(), (1, line.get_ydata()[-1]), (6, place - end * to_points),
-            xycoords=("axes fraction", "data"), textcoords="offset points",
-            color=line.get_color(), va="center", fontsize=9.5, annotation_clip=False,
-        )  # fmt: skip
 
 
 def curve(
