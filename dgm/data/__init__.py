@@ -1,19 +1,26 @@
 """Data sets, all behind `data.load(name)`, which returns a `Dataset`.
 
 dataset.py    Dataset, and how a known law fills it
-toy.py        2-D toys with known density and entropy (their laws in plane.py)
+toy.py        2-D toys with known density and entropy (their laws: plane.py)
+worlds.py     exact worlds: every state enumerated, or linear and Gaussian
 images.py     digits, photograph patches, and the downloaded image sets
+sprites.py    sprites with known factors, up to the exact dSprites grid
+sequences.py  text, synthetic audio with known entropy rate (its laws: markov.py), spoken digits
+download.py   files by checksum from the network, or from the folder of DGM_DATA
+formats.py    readers of those files
 """
 
 import difflib
 import inspect
 from typing import Any
 
-from dgm.data import images, toy
+from dgm.data import images, sequences, sprites, toy, worlds
 from dgm.data.dataset import Dataset
 
 _SETS = {
     "digits": images.digits,
+    "patches": images.patches,
+    "sprites": sprites.sprites,
     "eight_gaussians": toy.eight_gaussians,
     "two_gaussians": toy.two_gaussians,
     "moons": toy.moons,
@@ -21,11 +28,26 @@ _SETS = {
     "spirals": toy.spirals,
     "checkerboard": toy.checkerboard,
     "pinwheel": toy.pinwheel,
+    "bars": worlds.bars,
+    "ising": worlds.ising,
+    "integer_grid": worlds.integer_grid,
+    "linear_gaussian": worlds.linear_gaussian,
+    "text": sequences.text,
+    "ar2": sequences.ar2,
+    "audio": sequences.audio,
+    "mnist": images.mnist,
+    "fashion_mnist": images.fashion_mnist,
+    "cifar10": images.cifar10,
+    "svhn": images.svhn,
+    "omniglot": images.omniglot,
+    "dsprites": images.dsprites,
+    "tiny_shakespeare": sequences.tiny_shakespeare,
+    "spoken_digits": sequences.spoken_digits,
 }
 
 
 def names() -> list[str]:
-    """Names that `load` knows."""
+    """Names that `load` knows; those from "mnist" on are downloaded."""
     return list(_SETS)
 
 

@@ -33,6 +33,8 @@ class Dataset:
     law : object or None
         The exactly known law, with `log_prob(x) -> (B,)`, `sample(n, generator=None)` and
         `entropy()`.
+    vocabulary : str or None
+        For text: the character that each token id stands for.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Dataset:
     val_y: Tensor | None = None
     test_y: Tensor | None = None
     law: Any = None
+    vocabulary: str | None = None
 
     @property
     def dims(self) -> int:
@@ -57,13 +60,27 @@ class Dataset:
         """Nats per example, exact, where the law is known: no model's test nats go below it."""
         return None if self.law is None else self.law.entropy()
 
+    def decode(self, tokens: Tensor) -> str:
+        """Text of one sequence (T,) of token ids.
+
+        Raises
+        ------
+        ValueError
+            If the set is not text, or tokens is not one sequence.
+        """
+        if self.vocabulary is None:
+            raise ValueError(f"decode needs a text data set, {self.name!r} has no vocabulary")
+        if tokens.ndim != 1:
+            raise ValueError(f"tokens must be one sequence (T,), got shape {tuple(tokens.shape)}")
+        return "".join(self.vocabulary[token] for token in tokens.tolist())
+
     def __repr__(self) -> str:
         sizes = f"{len(self.train)} train, {len(self.val)} val, {len(self.test)} test"
         kind = "real values" if self.levels is None else f"{self.levels} levels"
         return f"<Dataset {self.name}: {sizes}, shape {self.shape}, {kind}; {self.source}>"
 
 
-def split(x: Tensor, y: Tensor | None, sizes: tuple[int, int, int]) -> dict[str, Tensor]:
+def split_parts(x: Tensor, y: Tensor | None, sizes: tuple[int, int, int]) -> dict[str, Tensor]:
     """Cut x and y, in order, into the six fields train, val, test, train_y, val_y, test_y."""
     if len(x) != sum(sizes):
         raise ValueError(f"sizes must add up to the {len(x)} examples, got {sizes}")
@@ -84,26 +101,27 @@ def from_law(name: str, law: Any, n: int, seed: int, levels: int | None = None) 
     Raises
     ------
     ValueError
-        If n is not an integer of at least 2.
+        If n is not an integer of at least 2, or seed not one of at least 0.
     """
-    at_least("n", n, 2)
+    check_at_least("n", n, 2)
+    check_at_least("seed", seed, 0)
     generator = torch.Generator().manual_seed(seed)
     sizes = (n, n // 2, n // 2)
     x, y = law.draw(sum(sizes), generator)
     source = f"drawn from {type(law).__name__} with seed {seed}"
-    parts = split(x, y, sizes)
+    parts = split_parts(x, y, sizes)
     return Dataset(
         name=name, shape=tuple(x.shape[1:]), levels=levels, source=source, law=law, **parts
     )
 
 
-def at_least(name: str, value: int, smallest: int) -> None:
+def check_at_least(name: str, value: int, smallest: int) -> None:
     """Raise a ValueError unless value is an integer that is large enough."""
     if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
         raise ValueError(f"{name} must be an integer of at least {smallest}, got {value!r}")
 
 
-def positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float) -> None:
     """Raise a ValueError unless value is a finite number above zero."""
     if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{name} must be a number above 0, got {value!r}")

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dgm.data.dataset import positive
+from dgm.data.dataset import check_positive
 
 Bounds = tuple[float, float, float, float]  # left, right, bottom, top
 
 
-def grid(bounds: Bounds, step: float) -> tuple[Tensor, float]:
+def grid_points(bounds: Bounds, step: float) -> tuple[Tensor, float]:
     """Points (N, 2) float64 of a regular grid over the box, and the area of one cell."""
     left, right, bottom, top = bounds
     nx, ny = math.ceil((right - left) / step), math.ceil((top - bottom) / step)
@@ -33,7 +33,7 @@ def grid_entropy(log_prob: Callable[[Tensor], Tensor], bounds: Bounds, step: flo
     For a smooth density that vanishes at the border its error falls faster than any power of
     the step; a step of half the smallest standard deviation is converged to about 1e-6.
     """
-    points, area = grid(bounds, step)
+    points, area = grid_points(bounds, step)
     log_p = log_prob(points)
     return float(-(log_p.exp() * log_p).sum() * area)
 
@@ -62,12 +62,12 @@ class NoisyCurves:
     """
 
     def __init__(self, curves: Sequence[Callable[[Tensor], Tensor]], noise: float):
-        positive("noise", noise)
+        check_positive("noise", noise)
         self.curves, self.noise = tuple(curves), noise
         u = torch.linspace(0, 1, 1001, dtype=torch.float64)
         places = torch.stack([curve(u) for curve in self.curves])  # (K, 1001, 2)
         speed = places.diff(dim=1).norm(dim=2).max().item() * 1000
-        nodes, weights = np.polynomial.legendre.leggauss(1 + math.ceil(2.6 * speed / noise))
+        nodes, weights = np.polynomial.legendre.leggauss(1 + math.ceil(2.0 * speed / noise))
         u = torch.from_numpy((nodes + 1) / 2)
         self.nodes = torch.stack([curve(u) for curve in self.curves])  # (K, N, 2)
         self.log_weights = torch.from_numpy(weights / 2).log()  # (N,), weights sum to 1
@@ -143,8 +143,8 @@ class Pinwheel:
     """
 
     def __init__(self, n_blades: int = 5, radial: float = 0.5, tangential: float = 0.1):
-        positive("radial", radial)
-        positive("tangential", tangential)
+        check_positive("radial", radial)
+        check_positive("tangential", tangential)
         self.n_blades, self.radial, self.tangential = n_blades, radial, tangential
         self.distance, self.rate = 2.0, 0.6  # of a blade's middle from the origin; radians per unit
         reach = self.distance + 7 * radial

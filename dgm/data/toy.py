@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dgm.data.dataset import Dataset, from_law, positive
+from dgm.data.dataset import Dataset, check_positive, from_law
 from dgm.data.plane import Checkerboard, NoisyCurves, Pinwheel
 
 Curve = Callable[[Tensor], Tensor]
@@ -45,7 +45,7 @@ def eight_gaussians(
     n: int = 10_000, noise: float = 0.2, radius: float = 2.0, seed: int = 0
 ) -> Dataset:
     """Eight equal round Gaussians of standard deviation `noise` on a circle."""
-    positive("radius", radius)
+    check_positive("radius", radius)
     angles = [k * math.pi / 4 for k in range(8)]
     places = [_still(radius * math.cos(t), radius * math.sin(t)) for t in angles]
     return from_law("eight_gaussians", NoisyCurves(places, noise), n, seed)
@@ -55,7 +55,7 @@ def two_gaussians(
     n: int = 10_000, noise: float = 0.5, distance: float = 3.0, seed: int = 0
 ) -> Dataset:
     """Two equal round Gaussians of standard deviation `noise`, `distance` apart along x."""
-    positive("distance", distance)
+    check_positive("distance", distance)
     places = [_still(-distance / 2, 0.0), _still(distance / 2, 0.0)]
     return from_law("two_gaussians", NoisyCurves(places, noise), n, seed)
 
@@ -66,7 +66,7 @@ def moons(n: int = 10_000, noise: float = 0.1, seed: int = 0) -> Dataset:
     return from_law("moons", NoisyCurves(arcs, noise), n, seed)
 
 
-def rings(n: int = 10_000, noise: float = 0.1, n_rings: int = 3, seed: int = 0) -> Dataset:
+def rings(n: int = 10_000, noise: float = 0.1, n_rings: int = 2, seed: int = 0) -> Dataset:
     """Concentric circles of radius 1, 2, ... with noise, each with the same probability."""
     if not isinstance(n_rings, int) or not 1 <= n_rings <= 8:
         raise ValueError(f"n_rings must be an integer from 1 to 8, got {n_rings!r}")
