@@ -1,14 +1,12 @@
-"""Where this process runs: scale, device, seed, and its place among the processes of torchrun."""
+"""Where this process runs: its scale, its device, its seed."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import random
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 SCALES = ("laptop", "gpu")
 
@@ -49,17 +47,6 @@ def seed(n: int = 0) -> None:
     torch.manual_seed(n)
 
 
-def join() -> tuple[int, int]:
-    """Join the processes torchrun started, once; return (rank, number of processes).
-
-    A process started without torchrun is (0, 1), and nothing is set up.
-    """
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        return 0, 1
-    if torch.cuda.is_available():
-        torch.cuda.set_device(device())
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    atexit.register(dist.destroy_process_group)
-    return dist.get_rank(), dist.get_world_size()
+def derived_seed(*purpose: object) -> int:
+    """Return a seed for one purpose, unrelated to those of others: ("order", 0, 3) and so on."""
+    return random.Random(repr(purpose)).getrandbits(63)

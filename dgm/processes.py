@@ -1,0 +1,80 @@
+"""Training by several processes that torchrun started: who they are, and what they share.
+
+Li et al. (2020), arXiv:2006.15704: every process holds the model and a part of each batch, and the
+gradients are averaged, so the processes take the same step as one with the whole batch.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from dgm import runtime
+from dgm.batches import Batches
+
+
+def join() -> tuple[int, int]:
+    """Join the processes torchrun started, once; return (rank, number of processes).
+
+    A process started without torchrun is (0, 1), and nothing is set up.
+    """
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return 0, 1
+    if torch.cuda.is_available():
+        torch.cuda.set_device(runtime.device())
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    atexit.register(dist.destroy_process_group)
+    return dist.get_rank(), dist.get_world_size()
+
+
+class Objective(nn.Module):
+    """The mean loss of a batch as a ``forward``: DistributedDataParallel hooks into that.
+
+    On a GPU that has bfloat16 its matrix products run in it.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device):
+        super().__init__()
+        on_gpu = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+        self.model, self.precision = model, contextlib.nullcontext()
+        if on_gpu:
+            self.precision = torch.autocast("cuda", torch.bfloat16)
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        with self.precision:
+            loss = self.model.loss(*batch)
+        if loss.shape != batch[0].shape[:1]:
+            need, got = tuple(batch[0].shape[:1]), tuple(loss.shape)
+            raise ValueError(f"model.loss must return one value per example {need}, got {got}")
+        return loss.mean()
+
+
+def shared_objective(
+    model: nn.Module, batches: Batches, device: torch.device, fresh: bool
+) -> nn.Module:
+    """Return the objective, shared among processes where there are several.
+
+    An initialisation from the first batch must see all of it, as it would in one process.
+    """
+    objective = Objective(model, device)
+    if batches.processes == 1:
+        return objective
+    if fresh:
+        with torch.no_grad():
+            objective(*batches.of_all_processes(0))
+    return DistributedDataParallel(objective, [device] if device.type == "cuda" else None)
+
+
+def mean_over_processes(values: Tensor) -> Tensor:
+    if join()[1] > 1:
+        dist.all_reduce(values)
+        values /= join()[1]
+    return values

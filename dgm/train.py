@@ -1,0 +1,248 @@
+"""One plain training loop for every model that has ``loss(*batch) -> (B,)``.
+
+The rows of a batch depend on (seed, step) alone, and its noise is seeded anew from (seed, step,
+process) after every review. So a run that was killed and resumed equals one that was not, as long
+as the randomness in ``loss`` and ``augment`` comes from torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from dgm.batches import Batches, as_tensors
+from dgm.checkpoint import fingerprint
+from dgm.optimize import make_optimizer, schedule_factor
+from dgm.processes import join, mean_over_processes, shared_objective
+from dgm.progress import Progress
+from dgm.runtime import derived_seed
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training run did; losses are means per example, in the unit of ``model.loss``.
+
+    ``train_loss`` holds about a hundred means over the steps up to each entry of ``train_steps``;
+    ``best_step`` is the step whose weights the model has now; ``best_val`` is None without
+    validation.
+    """
+
+    steps: int
+    seconds: float
+    best_step: int
+    best_val: float | None
+    train_steps: list[int]
+    train_loss: list[float]
+    val_steps: list[int]
+    val_loss: list[float]
+
+
+class TrainingDiverged(RuntimeError):  # noqa: N818, a name readers catch
+    """The loss or a weight became NaN or infinite; the model has the last good weights again."""
+
+    def __init__(self, step: int, loss: float, kept_step: int):
+        super().__init__(
+            f"training diverged: loss {loss} at step {step}; the model has the weights of step "
+            f"{kept_step} again. Try a smaller lr, warmup, or clip_norm."
+        )
+        self.step, self.loss, self.kept_step = step, loss, kept_step
+
+
+@torch.no_grad()
+def _validate(model: nn.Module, data: tuple[Tensor, ...], size: int, seed: int) -> float:
+    """Return the mean loss over ``data``, on the same noise each time, shared among processes."""
+    rank, processes = join()
+    torch.manual_seed(derived_seed("validation", seed, rank))
+    total = data[0].new_zeros(2, dtype=torch.float32)  # sum of losses, examples
+    model.eval()
+    for start in range(rank * size, len(data[0]), size * processes):
+        loss = model.loss(*(t[start : start + size] for t in data))
+        total += torch.stack((loss.sum(), loss.new_tensor(len(loss))))
+    model.train()
+    total = mean_over_processes(total)
+    return (total[0] / total[1]).item()
+
+
+def _require(model: nn.Module, settings: dict) -> None:
+    """Raise a ValueError that names a model which cannot train or a setting out of range."""
+    if not callable(getattr(model, "loss", None)):
+        raise ValueError(f"model {type(model).__name__} has no method loss(x)")
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(f"model {type(model).__name__} has no parameter to train")
+    least = {"steps": 1, "batch_size": 1, "eval_every": 1, "patience": 1, "warmup": 0, "seed": 0}
+    for name, value in settings.items():
+        if name in least and value is not None:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least[name]:
+                raise ValueError(f"{name} must be a whole number from {least[name]}, got {value!r}")
+        elif name in ("lr", "clip_norm") and value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} must be positive and finite, got {value!r}")
+        elif name == "weight_decay" and not 0 <= value < math.inf:
+            raise ValueError(f"weight_decay must be at least 0 and finite, got {value!r}")
+        elif name == "average" and not 0 <= value < 1:
+            raise ValueError(f"average must be at least 0 and below 1, got {value!r}")
+
+
+def _on_device(data: object, val: object, device: torch.device) -> tuple[tuple[Tensor, ...], ...]:
+    """Return the tensors to train on and those to validate on (none: an empty tuple)."""
+    train = as_tensors(data, "data")
+    held_out = getattr(data, "val", None) if val is None else val
+    held_out = () if held_out is None else as_tensors(held_out, "val", "val")
+    return tuple(t.to(device) for t in train), tuple(t.to(device) for t in held_out)
+
+
+@contextlib.contextmanager
+def _left_as_it_was(optimizer: Optimizer, device: torch.device) -> Iterator[list[float]]:
+    """Give the learning rates; put them and the caller's noise back at the end."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            yield rates
+        finally:
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+
+
+def _review(
+    run: Progress, recent: list[Tensor], held_out: tuple[Tensor, ...], size: int, seed: int
+) -> None:
+    """Take in the losses since the last review, look for divergence, validate, keep weights."""
+    losses = mean_over_processes(torch.stack(recent)).tolist()
+    bad = [index for index, loss in enumerate(losses) if not math.isfinite(loss)]
+    finite = torch.stack([p.detach().isfinite().all() for p in run.parameters]).all()
+    if bad or not finite:
+        run.model.load_state_dict(run.kept)
+        run.model.eval()
+        at = bad[0] if bad else len(losses) - 1
+        raise TrainingDiverged(run.step + at + 1, losses[at], run.best_step)
+    run.losses += losses
+    run.step += len(losses)
+    if not held_out:
+        return run.keep(None)
+    latest = {name: t.clone() for name, t in run.model.state_dict().items()}
+    run.model.load_state_dict(run.weights())
+    run.keep(_validate(run.model, held_out, size, seed))
+    run.model.load_state_dict(latest)
+
+
+def _summary(run: Progress) -> Fit:
+    width = max(1, len(run.losses) // 100)
+    ends = list(range(width, len(run.losses) + 1, width))
+    means = [sum(run.losses[end - width : end]) / width for end in ends]
+    best = run.best_val if run.val_steps else None
+    history = (ends, means, run.val_steps, run.val_losses)
+    return Fit(run.step, run.seconds, run.best_step, best, *history)
+
+
+def fit(
+    model: nn.Module,
+    data: object,
+    *,
+    val: object = None,
+    steps: int = 1000,
+    batch_size: int = 64,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    optimizer: Callable[..., Optimizer] | Optimizer | None = None,
+    schedule: str | Callable[[int], float] = "cosine",
+    warmup: int = 0,
+    clip_norm: float | None = None,
+    average: float = 0.0,
+    patience: int | None = None,
+    eval_every: int = 100,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> Fit:
+    """Minimise ``model.loss(*batch).mean()`` where the model is; return what happened.
+
+    Every ``eval_every`` steps comes a review: divergence is looked for, the validation loss is
+    taken, the best weights so far are kept, and the checkpoint is written. The model ends with the
+    best weights by validation (the last ones without), in eval mode. The caller's noise is left
+    as it was. Under torchrun each process takes its part of a batch of ``batch_size`` times the
+    number of processes, and the first one alone prints and writes.
+
+    Parameters
+    ----------
+    data, val
+        A data set of dgm.data (its ``train`` and ``val``), a tensor, or a tuple of tensors.
+    optimizer
+        An optimiser, or what makes one from (parameters, lr=, weight_decay=): a class of
+        torch.optim, a partial of one. AdamW unless given.
+    schedule
+        Factor on the learning rate after ``warmup`` linear steps: cosine to zero, constant, or a
+        function of the step.
+    average
+        Decay of a running average of the weights, which is then what is validated and kept.
+    patience
+        Stop after this many validations without a better one.
+    augment
+        Applied to the first tensor of each batch.
+    checkpoint
+        File to write, and to resume from where it exists: to the same numbers, bit for bit on a
+        CPU. It must come from the same model, data and settings.
+
+    Raises
+    ------
+    ValueError
+        An argument is out of range, data are empty, uneven or not finite, or (BadCheckpoint) the
+        checkpoint is damaged or another's; nothing is changed then.
+    TrainingDiverged
+        The loss or a weight became NaN or infinite.
+    """
+    settings = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
+    settings |= dict(warmup=warmup, clip_norm=clip_norm, average=average, eval_every=eval_every)
+    _require(model, settings | {"seed": seed, "patience": patience})
+    device = next(model.parameters()).device
+    train, held_out = _on_device(data, val, device)
+    if patience and not held_out:
+        raise ValueError("patience counts validations, and there are none: give val")
+    rank, processes = join()
+    batches = Batches(train, batch_size, seed, rank, processes, augment)
+    factor = schedule_factor(schedule, warmup, steps)
+    optimizer = make_optimizer(optimizer, model, lr, weight_decay)
+    run = Progress(model, optimizer, average)
+    if checkpoint is not None:
+        named = dict(schedule=schedule, optimizer=type(optimizer), processes=processes, seed=seed)
+        settings |= {name: getattr(v, "__name__", str(v)) for name, v in named.items()}
+        run.resume(Path(checkpoint), settings | {"data": fingerprint(train + held_out)})
+    model.train()
+    recent, began = [], time.perf_counter() - run.seconds
+    bar = tqdm(total=steps, initial=run.step, disable=not progress or rank > 0)
+    with bar, _left_as_it_was(optimizer, device) as rates:
+        objective = shared_objective(model, batches, device, fresh=run.step == 0)
+        for step in range(run.step, steps):
+            if step % eval_every == 0:
+                if patience and run.stale() >= patience:
+                    break
+                torch.manual_seed(derived_seed("noise", seed, step, rank))
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor(step)
+            loss = objective(*batches(step))
+            optimizer.zero_grad()
+            loss.backward()
+            if clip_norm is not None:
+                nn.utils.clip_grad_norm_(run.parameters, clip_norm)
+            optimizer.step()
+            if average:
+                run.average(step)
+            recent.append(loss.detach())
+            if (step + 1) % eval_every == 0 or step + 1 == steps:
+                _review(run, recent, held_out, max(batch_size, 256), seed)
+                recent, run.seconds = [], time.perf_counter() - began
+                if rank == 0:
+                    run.write()
+                bar.update(run.step - bar.n)
+                bar.set_postfix_str(run.headline())
+    model.load_state_dict(run.kept)
+    model.eval()
+    return _summary(run)
