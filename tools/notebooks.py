@@ -1,4 +1,4 @@
-"""Re-execute, in place, the chapters whose code or whose part of ``dgm`` changed since their outputs.
+"""Re-execute, in place, the chapters whose code or whose part of ``dgm`` changed.
 
     python tools/notebooks.py           every stale chapter
     python tools/notebooks.py 13 2      these chapters, stale or not
@@ -30,7 +30,8 @@ WATCH = (
 # Runs in the kernel after the last cell: the files that this chapter's outputs rest on.
 REPORT = """
 import json, os, sys
-_modules = {getattr(m, "__file__", None) for n, m in sys.modules.items() if n.split(".")[0] == "dgm"}
+_loaded = [m for name, m in sys.modules.items() if name.split(".")[0] == "dgm"]
+_modules = {getattr(m, "__file__", None) for m in _loaded}
 _files = {f for f in _modules | _opened if f and not f.endswith(".pyc")}
 print(json.dumps(sorted(os.path.abspath(f) for f in _files)))
 """

@@ -1,16 +1,138 @@
-"""Fill the lines ``% live: NAME`` of a page with Markdown made from data at build time."""
+"""Fill the lines ``% live: NAME`` of a page with Markdown made from data at build time.
 
+So no table of the book is typed: chapters come from the notebooks, figures from ``results/``, slips
+of the lectures from ``book/errata.yml``, the map and the reference from the package itself.
+"""
+
+import json
+import pathlib
 import re
 
-PAGES = {}
+import yaml
+
+
+def chapter_links(root):
+    """stem -> (title, first line after it) of every chapter that exists."""
+    found = {}
+    for path in sorted(root.glob("notebooks/*.ipynb")):
+        text = "".join(json.loads(path.read_text())["cells"][0]["source"])
+        title, *rest = [line.strip() for line in text.split("\n") if line.strip()]
+        found[path.stem] = (title.lstrip("# "), rest[0].strip("*_ ") if rest else "")
+    return found
+
+
+def chapters(root):
+    rows = [
+        f"* [{title}](../notebooks/{stem}.ipynb)\\\n  {question}"
+        for stem, (title, question) in chapter_links(root).items()
+    ]
+    return "\n".join(rows)
+
+
+def number(value):
+    return {True: "holds", False: "fails"}[value] if isinstance(value, bool) else f"{value:.5g}"
+
+
+def published(figure):
+    if figure["published"] is None:
+        return "–"
+    source = figure["source"] or ""
+    shown = f"[source]({source})" if source.startswith("http") else source
+    return f"{number(figure['published'])} ({shown})" if shown else number(figure["published"])
+
+
+def ledger(root):
+    """Every recorded figure, chapter by chapter, beside the published one."""
+    titles, parts = chapter_links(root), []
+    for path in sorted(root.glob("results/*/*.json"), key=lambda p: (p.stem, p.parent.name)):
+        book = json.loads(path.read_text())
+        title = titles.get(book["chapter"], (book["chapter"], ""))[0]
+        link = f"../notebooks/{book['chapter']}.ipynb"
+        parts.append(f"## {title}: {book['scale']} scale\n\n[The chapter]({link}), measured on: "
+                     f"{book['hardware']}.\n")  # fmt: skip
+        parts.append("| row | model | figure | ours | unit | kind | published |")
+        parts.append("|---|---|---|---:|---|---|---|")
+        for f in book["figures"]:
+            name = f["name"].replace("_", " ")
+            parts.append(
+                f"| {f['row']} | {f['model'] or '–'} | {name} | {number(f['value'])}"
+                f" | {f['unit'] or '–'} | {f['kind']} | {published(f)} |"
+            )
+        parts.append("")
+    return "\n".join(parts)
+
+
+def errata(root):
+    """The slips by lecture: what it says, what is right, and the chapter that shows it."""
+    titles, parts = chapter_links(root), []
+    for deck in yaml.safe_load((root / "book/errata.yml").read_text()):
+        parts.append(f"## {deck['deck']}\n\n{deck['lecture']}\n")
+        for slip in deck["slips"]:
+            parts.append(f"**{slip['topic']}**\n: *Says:* {slip['says']}\n\n  *Right:* {slip['right']}")
+            if slip.get("chapter") in titles:
+                link = f"../notebooks/{slip['chapter']}.ipynb"
+                parts.append(f"\n  *Shown in:* [{titles[slip['chapter']][0]}]({link})")
+            parts.append("")
+    return "\n".join(parts)
+
+
+GROUND = (
+    "distribution mixture linear autoencoder vae autoregressive flow gan energy diffusion"
+    " hybrid representation robustness compression"
+).split()
+
+
+def reference(root, packages):
+    """One autodoc section for every public module of these packages."""
+    parts = []
+    for package in packages:
+        path = root / "dgm" / package
+        single = path.with_suffix(".py")
+        files = [single] if single.exists() else sorted(path.glob("*.py"))
+        if files:
+            parts.append(f"## dgm.{package}\n")
+        for file in files:
+            if file.stem.startswith("_") and file.stem != "__init__":
+                continue
+            module = ".".join(file.relative_to(root).with_suffix("").parts)
+            if file.stem == "__init__":
+                module = module.removesuffix(".__init__")
+            elif file != single:
+                parts.append(f"### {file.stem}\n")
+            parts.append(f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")
+    return "\n".join(parts)
+
+
+def models(root):
+    return reference(root, GROUND)
+
+
+def tools(root):
+    ours = {p.stem for p in root.glob("dgm/*") if p.stem[0] not in "_." and p.suffix in ("", ".py")}
+    return reference(root, sorted(ours - set(GROUND) - {"zoo"}))
+
+
+def zoo(root):
+    return reference(root, ["zoo"])
+
+
+PAGES = {f.__name__: f for f in (chapters, ledger, errata, models, tools, zoo)}
 
 
 def fill(app, docname, source):
+    root = pathlib.Path(app.srcdir)
     source[0] = re.sub(
-        r"^% live: (\w+)$", lambda m: PAGES[m[1]](app.srcdir), source[0], flags=re.MULTILINE
+        r"^% live: (\w+)$", lambda m: PAGES[m[1]](root), source[0], flags=re.MULTILINE
     )
+
+
+def outdated(app, env, added, changed, removed):
+    """Pages made from data are made again at every build: it takes a moment, and they stay true."""
+    root = pathlib.Path(app.srcdir)
+    return [d for d in env.found_docs if (p := root / f"{d}.md").exists() and "% live:" in p.read_text()]
 
 
 def setup(app):
     app.connect("source-read", fill)
+    app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""Serve MathJax from the site itself, and drop scripts that Sphinx lists twice."""
+"""Repairs of the rendered site: MathJax from the site itself, no doubled scripts, valid roles."""
 
 import shutil
 from importlib.util import find_spec
@@ -31,8 +31,15 @@ def drop_doubles(app, pagename, template, context, doctree):
     context["script_files"] = list(kept.values())
 
 
+def drop_false_roles(app, pagename, template, context, doctree):
+    """docutils calls the bibliography a list, but its entries are not list items."""
+    if "body" in context:
+        context["body"] = context["body"].replace('<div role="list" ', "<div ")
+
+
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-chtml.js"
     app.connect("build-finished", copy_mathjax)
     app.connect("html-page-context", drop_doubles, priority=900)
+    app.connect("html-page-context", drop_false_roles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,44 @@
+"""Let docstrings be written for people: Markdown tables, ``|x|`` and ``(B, *shape)`` just work."""
+
+import re
+
+STRAY = re.compile(
+    r"(?<![\w*\\])\*(?![*\s])(?!.*?[^\s*]\*(?!\*))"  # a star that opens no emphasis: *shape
+    r"|\|"  # bars of absolute values, which reStructuredText takes for substitutions
+)
+
+
+def escape(line):
+    """Escape stray stars and bars outside of code."""
+    parts = re.split(r"(``.+?``|`.+?`)", line)
+    return "".join(
+        part if i % 2 else STRAY.sub(lambda m: "\\" + m[0], part) for i, part in enumerate(parts)
+    )
+
+
+def table(rows):
+    """A Markdown table as a reStructuredText list table."""
+    cells = [[c.strip() for c in re.split(r"(?<!\\)\|", row.strip().strip("|"))] for row in rows]
+    cells = [row for row in cells if not set("".join(row)) <= set("-: ")]
+    lines = ["", ".. list-table::", "   :header-rows: 1", ""]
+    for row in cells:
+        for k, cell in enumerate(row):
+            lines.append(f"   {'* -' if k == 0 else '  -'} {escape(cell)}")
+    return [*lines, ""]
+
+
+def readable(app, what, name, obj, options, lines):
+    out, rows = [], []
+    for line in [*lines, ""]:
+        if line.startswith("|"):
+            rows.append(line)
+            continue
+        if rows:
+            out, rows = [*out, *table(rows)], []
+        out.append(line if line.lstrip().startswith(">>>") else escape(line))
+    lines[:] = out
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", readable, priority=400)  # before napoleon
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,202 @@
+"""The built site, page by page, in a real browser with every request to another host refused."""
+
+import functools
+import http.server
+import json
+import pathlib
+import shutil
+import threading
+from html.parser import HTMLParser
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SITE = ROOT / "_build/html"
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+FILES = [c for part in TOC["parts"] for c in part["chapters"]]
+DOCS = [TOC["root"], *(f["file"] for c in FILES for f in (c, *c.get("sections", [])))]
+PAGES = [f"{doc}.html" for doc in DOCS]
+# The theme's own faults, not ours: its search field, and its scrolling side bars.
+THEIRS = {"region", "landmark-unique", "scrollable-region-focusable"}
+SITE_MB, PAGE_MB = 25, 6
+
+
+@pytest.fixture(scope="module")
+def site():
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=SITE)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("no chromium on this machine")
+    with sync_api.sync_playwright() as play:
+        yield play.chromium.launch(executable_path=BROWSER, args=FLAGS)
+
+
+@pytest.fixture
+def visit(site, browser):
+    """Open a page at a width and in a theme, noting requests abroad and console errors."""
+    contexts = []
+
+    def visit(path, width=390, theme="light"):
+        context = browser.new_context(viewport={"width": width, "height": 844})
+        contexts.append(context)
+        store = f"localStorage.mode = localStorage.theme = '{theme}'"
+        context.add_init_script(f"try {{ {store} }} catch {{}}")
+        page = context.new_page()
+        page.abroad, page.errors, page.bytes = [], [], []
+
+        def gate(route):
+            if route.request.url.startswith((site, "data:", "blob:")):
+                return route.continue_()
+            page.abroad.append(route.request.url)
+            return route.abort()
+
+        page.route("**/*", gate)
+        page.on("pageerror", lambda e: page.errors.append(str(e)))
+        page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
+        page.on("response", lambda r: page.bytes.append(int(r.headers.get("content-length", 0))))
+        page.goto(site + path)
+        page.wait_for_function(
+            "![...document.querySelectorAll('.math')].some(e => !e.querySelector('mjx-container'))"
+        )
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def test_the_book_is_built():
+    missing = [p for p in PAGES if not (SITE / p).is_file()]
+    assert not missing, f"run make book; missing: {missing}"
+
+
+def test_every_chapter_is_in_the_book_and_none_twice():
+    chapters = sorted(p.stem for p in ROOT.glob("notebooks/*.ipynb"))
+    assert [d.split("/")[1] for d in DOCS if d.startswith("notebooks/")] == chapters
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
+    page = visit(path)
+    seen = page.evaluate(
+        """() => ({
+        bad: document.querySelectorAll('mjx-merror, .problematic, .system-message').length,
+        wide: document.documentElement.scrollWidth > innerWidth + 1,
+        noalt: [...document.querySelectorAll('main img')].filter(i => !i.alt).map(i => i.src),
+        broken: [...document.images]
+                .filter(i => i.complete && !i.naturalWidth && i.checkVisibility())
+                .map(i => i.src),
+        unresolved: [...document.querySelectorAll('mjx-container')]
+                    .filter(e => e.textContent.includes('???')).length,
+        raw: [...document.querySelectorAll('main p')].map(e => e.innerText)
+             .filter(t => /\\$\\$|\\{(cite|ref|eq|math)\\}/.test(t)),
+        headings: document.querySelectorAll('article h1').length,
+    })"""
+    )
+    assert (page.abroad, page.errors) == ([], [])
+    assert seen == {
+        "bad": 0, "wide": False, "noalt": [], "broken": [],
+        "unresolved": 0, "raw": [], "headings": 1,
+    }  # fmt: skip
+    assert sum(page.bytes) < PAGE_MB * 1e6, f"{sum(page.bytes) / 1e6:.1f} MB"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_has_no_serious_accessibility_fault_in_either_theme(visit, path):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit(path, width=1280, theme="dark")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    faults = []
+    for theme in ("dark", "light"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        found = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+        faults += [
+            f"{theme}: {v['id']}: {n['html'][:160]} {n['failureSummary'][:300]}"
+            for v in found
+            if v["impact"] in ("serious", "critical") and v["id"] not in THEIRS
+            for n in v["nodes"]
+            if not any(s in n["html"] for s in ("search-button", "navbar-icon-links"))
+        ]
+    assert faults == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_keyboard_reaches_the_text(visit, path):
+    page = visit(path, width=1280)
+    page.keyboard.press("Tab")
+    assert "main-content" in page.evaluate("document.activeElement.closest('a, div').outerHTML")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main-content")
+    sliders = page.locator("main input[type=range]")
+    for i in range(sliders.count()):
+        before = sliders.nth(i).input_value()
+        sliders.nth(i).focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight") if before == sliders.nth(i).input_value() else None
+        page.keyboard.press("ArrowLeft") if before == sliders.nth(i).input_value() else None
+        assert sliders.nth(i).input_value() != before
+    assert (page.abroad, page.errors) == ([], [])
+
+
+def test_search_works_without_a_network(visit):
+    page = visit("search.html?q=likelihood", width=1280)
+    page.wait_for_selector("#search-results li", timeout=10_000)
+    assert (page.abroad, page.errors) == ([], [])
+
+
+class Anchors(HTMLParser):
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links = set(), []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.ids |= {attrs.get("id"), attrs.get("name")}
+        if tag in ("a", "img", "script", "link"):
+            self.links.append(attrs.get("href") or attrs.get("src") or "")
+
+
+def test_every_internal_link_resolves():
+    pages = {p: Anchors(SITE / p) for p in PAGES}
+    broken = []
+    for page, anchors in pages.items():
+        for link in anchors.links:
+            where = urlsplit(urljoin(f"http://site/{page}", link))
+            if where.netloc != "site" or where.scheme != "http":
+                continue
+            target = unquote(where.path).lstrip("/")
+            whole = (SITE / target).exists()
+            if whole and where.fragment and target in pages:
+                whole = unquote(where.fragment) in pages[target].ids
+            if not whole:
+                broken.append((page, link))
+    assert broken == []
+
+
+def test_site_is_light(record_property):
+    parts = {p: p.stat().st_size for p in SITE.rglob("*") if p.is_file()}
+    total = sum(parts.values()) / 1e6
+    record_property("site_mb", round(total, 1))
+    largest = sorted(parts, key=parts.get)[-5:]
+    report = json.dumps({str(p.relative_to(SITE)): parts[p] for p in largest}, indent=1)
+    assert total < SITE_MB, f"{total:.1f} MB, the largest files: {report}"
