@@ -4,4 +4,7 @@
 |------------------|-------------------------------------------------------------------|
 | `normal.py`      | the standard normal of any shape, the usual base                  |
 | `logistic.py`    | the standard logistic, NICE's base                                |
+| `gaussian.py`    | a Gaussian with a full covariance                                 |
+| `level_table.py` | independent pixels, one table of level frequencies each           |
+| `conditional.py` | softmax and Gaussian heads: p(y given x) from a network           |
 """

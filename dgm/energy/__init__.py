@@ -1,4 +1,6 @@
 """Models known up to their volume, and ways to that volume.
 
-quadrature.py    QuadratureDensity: any network in 1-D or 2-D, normalised on a grid
+| file             | idea                                                              |
+|------------------|-------------------------------------------------------------------|
+| `quadrature.py`  | any network in 1-D or 2-D as a density, its volume on a grid      |
 """

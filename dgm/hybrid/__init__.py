@@ -1,5 +1,7 @@
 """Joint models of an example and its class.
 
-generative_classifier.py    GenerativeClassifier: p(y) p(x | y), one density per class
-shared_trunk.py             SharedTrunk: p(y | x) and p(x) as two heads on one trunk
+| file                       | idea                                                    |
+|----------------------------|---------------------------------------------------------|
+| `generative_classifier.py` | p(x, y) = p(y) p(x given y), one density per class      |
+| `shared_trunk.py`          | p(y given x) and p(x) as two heads on one trunk         |
 """
