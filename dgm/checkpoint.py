@@ -39,10 +39,14 @@ def save(path: Path, tensors: dict[str, Tensor], about: dict) -> None:
     text = json.dumps(about)
     header = {"format": FORMAT, "about": text, "digest": _digest(copies, text)}
     part = path.with_name(path.name + ".part")
-    save_file(copies, part, metadata=header)
-    with open(part, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        save_file(copies, part, metadata=header)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, SafetensorError) as reason:  # a full or read-only disk
+        part.unlink(missing_ok=True)
+        raise OSError(f"checkpoint {path} cannot be written: {reason}") from reason
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict]:

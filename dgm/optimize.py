@@ -1,4 +1,4 @@
-"""How the weights move: the optimiser and the learning rate of each step."""
+"""How the weights move: the settings allowed, the optimiser, the learning rate of each step."""
 
 from __future__ import annotations
 
@@ -30,3 +30,28 @@ def make_optimizer(make: object, model: nn.Module, lr: float, weight_decay: floa
         return make(parameters, lr=lr, **({"weight_decay": weight_decay} if weight_decay else {}))
     fused = all(p.device.type in ("cpu", "cuda") for p in parameters)  # one kernel for all tensors
     return AdamW(parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+
+
+def set_rates(optimizer: Optimizer, rates: list[float], factor: float) -> None:
+    """Give each parameter group its own rate times ``factor``."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+
+
+def require_settings(model: nn.Module, settings: dict) -> None:
+    """Raise a ValueError that names a model which cannot train or a setting out of range."""
+    if not callable(getattr(model, "loss", None)):
+        raise ValueError(f"model {type(model).__name__} has no method loss(x)")
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(f"model {type(model).__name__} has no parameter to train")
+    least = {"steps": 1, "batch_size": 1, "eval_every": 1, "patience": 1, "warmup": 0, "seed": 0}
+    for name, value in settings.items():
+        if name in least and value is not None:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least[name]:
+                raise ValueError(f"{name} must be a whole number from {least[name]}, got {value!r}")
+        elif name in ("lr", "clip_norm") and value is not None and not 0 < value < math.inf:
+            raise ValueError(f"{name} must be positive and finite, got {value!r}")
+        elif name == "weight_decay" and not 0 <= value < math.inf:
+            raise ValueError(f"weight_decay must be at least 0 and finite, got {value!r}")
+        elif name == "average" and not 0 <= value < 1:
+            raise ValueError(f"average must be at least 0 and below 1, got {value!r}")

@@ -74,7 +74,10 @@ def shared_objective(
 
 
 def mean_over_processes(values: Tensor) -> Tensor:
-    if join()[1] > 1:
+    """Return the mean of each process's ``values``, the same everywhere."""
+    processes = join()[1]
+    if processes > 1:
+        values = values.to(runtime.device())  # where the processes exchange
         dist.all_reduce(values)
-        values /= join()[1]
+        values = values / processes
     return values

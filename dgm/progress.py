@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch.optim import Optimizer
 from dgm import checkpoint
 
 HISTORY = ("losses", "val_steps", "val_losses")
-COUNTS = ("step", "seconds", "best_step", "best_val")
+COUNTS = ("step", "best_step", "best_val")
 
 
 class Progress:
@@ -31,7 +32,7 @@ class Progress:
         self.model, self.optimizer, self.decay = model, optimizer, decay
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.averages = [p.detach().clone() for p in self.parameters] if decay else []
-        self.step, self.seconds = 0, 0.0
+        self.step, self.earlier, self.began = 0, 0.0, time.perf_counter()
         self.losses: list[float] = []  # of every step
         self.val_steps: list[int] = []
         self.val_losses: list[float] = []
@@ -62,6 +63,10 @@ class Progress:
                 return
             self.best_val = math.inf if math.isnan(val_loss) else val_loss
         self.best_step, self.kept = self.step, self.weights()
+
+    def seconds(self) -> float:
+        """Return the time spent training, that before a resumption included."""
+        return self.earlier + time.perf_counter() - self.began
 
     def stale(self) -> int:
         """Return how many validations have passed since the best one."""
@@ -97,7 +102,7 @@ class Progress:
             parts[f"optimizer/{index}"] = {k: v for k, v in state.items() if torch.is_tensor(v)}
             scalars[index] = {k: v for k, v in state.items() if not torch.is_tensor(v)}
         tensors = {f"{part}/{key}": t for part, of in parts.items() for key, t in of.items()}
-        about = {"settings": self.settings, "optimizer": scalars}
+        about = {"settings": self.settings, "optimizer": scalars, "seconds": self.seconds()}
         checkpoint.save(self.path, tensors, about | {key: getattr(self, key) for key in COUNTS})
 
     def _restore(self, path: Path) -> None:
@@ -126,3 +131,4 @@ class Progress:
         self.val_steps = [int(step) for step in self.val_steps]
         for key in COUNTS:
             setattr(self, key, about[key])
+        self.earlier, self.began = about["seconds"], time.perf_counter()

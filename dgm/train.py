@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from dgm.batches import Batches, as_tensors
 from dgm.checkpoint import fingerprint
-from dgm.optimize import make_optimizer, schedule_factor
+from dgm.optimize import make_optimizer, require_settings, schedule_factor, set_rates
 from dgm.processes import join, mean_over_processes, shared_objective
 from dgm.progress import Progress
 from dgm.runtime import derived_seed
@@ -62,33 +61,14 @@ def _validate(model: nn.Module, data: tuple[Tensor, ...], size: int, seed: int) 
     """Return the mean loss over ``data``, on the same noise each time, shared among processes."""
     rank, processes = join()
     torch.manual_seed(derived_seed("validation", seed, rank))
-    total = data[0].new_zeros(2, dtype=torch.float32)  # sum of losses, examples
+    total = torch.zeros(2, dtype=torch.float64)  # sum of losses, examples
     model.eval()
     for start in range(rank * size, len(data[0]), size * processes):
         loss = model.loss(*(t[start : start + size] for t in data))
-        total += torch.stack((loss.sum(), loss.new_tensor(len(loss))))
+        total += torch.tensor([loss.sum().item(), len(loss)])
     model.train()
     total = mean_over_processes(total)
     return (total[0] / total[1]).item()
-
-
-def _require(model: nn.Module, settings: dict) -> None:
-    """Raise a ValueError that names a model which cannot train or a setting out of range."""
-    if not callable(getattr(model, "loss", None)):
-        raise ValueError(f"model {type(model).__name__} has no method loss(x)")
-    if not any(p.requires_grad for p in model.parameters()):
-        raise ValueError(f"model {type(model).__name__} has no parameter to train")
-    least = {"steps": 1, "batch_size": 1, "eval_every": 1, "patience": 1, "warmup": 0, "seed": 0}
-    for name, value in settings.items():
-        if name in least and value is not None:
-            if isinstance(value, bool) or not isinstance(value, int) or value < least[name]:
-                raise ValueError(f"{name} must be a whole number from {least[name]}, got {value!r}")
-        elif name in ("lr", "clip_norm") and value is not None and not 0 < value < math.inf:
-            raise ValueError(f"{name} must be positive and finite, got {value!r}")
-        elif name == "weight_decay" and not 0 <= value < math.inf:
-            raise ValueError(f"weight_decay must be at least 0 and finite, got {value!r}")
-        elif name == "average" and not 0 <= value < 1:
-            raise ValueError(f"average must be at least 0 and below 1, got {value!r}")
 
 
 def _on_device(data: object, val: object, device: torch.device) -> tuple[tuple[Tensor, ...], ...]:
@@ -107,14 +87,13 @@ def _left_as_it_was(optimizer: Optimizer, device: torch.device) -> Iterator[list
         try:
             yield rates
         finally:
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
+            set_rates(optimizer, rates, 1.0)
 
 
 def _review(
     run: Progress, recent: list[Tensor], held_out: tuple[Tensor, ...], size: int, seed: int
 ) -> None:
-    """Take in the losses since the last review, look for divergence, validate, keep weights."""
+    """Take in the losses since the last review, look for divergence, validate, keep, write."""
     losses = mean_over_processes(torch.stack(recent)).tolist()
     bad = [index for index, loss in enumerate(losses) if not math.isfinite(loss)]
     finite = torch.stack([p.detach().isfinite().all() for p in run.parameters]).all()
@@ -125,12 +104,15 @@ def _review(
         raise TrainingDiverged(run.step + at + 1, losses[at], run.best_step)
     run.losses += losses
     run.step += len(losses)
-    if not held_out:
-        return run.keep(None)
-    latest = {name: t.clone() for name, t in run.model.state_dict().items()}
-    run.model.load_state_dict(run.weights())
-    run.keep(_validate(run.model, held_out, size, seed))
-    run.model.load_state_dict(latest)
+    val_loss = None
+    if held_out:
+        latest = {name: t.clone() for name, t in run.model.state_dict().items()}
+        run.model.load_state_dict(run.weights())
+        val_loss = _validate(run.model, held_out, size, seed)
+        run.model.load_state_dict(latest)
+    run.keep(val_loss)
+    if join()[0] == 0:
+        run.write()
 
 
 def _summary(run: Progress) -> Fit:
@@ -139,7 +121,7 @@ def _summary(run: Progress) -> Fit:
     means = [sum(run.losses[end - width : end]) / width for end in ends]
     best = run.best_val if run.val_steps else None
     history = (ends, means, run.val_steps, run.val_losses)
-    return Fit(run.step, run.seconds, run.best_step, best, *history)
+    return Fit(run.step, run.seconds(), run.best_step, best, *history)
 
 
 def fit(
@@ -201,7 +183,7 @@ def fit(
     """
     settings = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
     settings |= dict(warmup=warmup, clip_norm=clip_norm, average=average, eval_every=eval_every)
-    _require(model, settings | {"seed": seed, "patience": patience})
+    require_settings(model, settings | {"seed": seed, "patience": patience})
     device = next(model.parameters()).device
     train, held_out = _on_device(data, val, device)
     if patience and not held_out:
@@ -215,8 +197,8 @@ def fit(
         named = dict(schedule=schedule, optimizer=type(optimizer), processes=processes, seed=seed)
         settings |= {name: getattr(v, "__name__", str(v)) for name, v in named.items()}
         run.resume(Path(checkpoint), settings | {"data": fingerprint(train + held_out)})
+    recent: list[Tensor] = []
     model.train()
-    recent, began = [], time.perf_counter() - run.seconds
     bar = tqdm(total=steps, initial=run.step, disable=not progress or rank > 0)
     with bar, _left_as_it_was(optimizer, device) as rates:
         objective = shared_objective(model, batches, device, fresh=run.step == 0)
@@ -225,8 +207,7 @@ def fit(
                 if patience and run.stale() >= patience:
                     break
                 torch.manual_seed(derived_seed("noise", seed, step, rank))
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * factor(step)
+            set_rates(optimizer, rates, factor(step))
             loss = objective(*batches(step))
             optimizer.zero_grad()
             loss.backward()
@@ -238,11 +219,9 @@ def fit(
             recent.append(loss.detach())
             if (step + 1) % eval_every == 0 or step + 1 == steps:
                 _review(run, recent, held_out, max(batch_size, 256), seed)
-                recent, run.seconds = [], time.perf_counter() - began
-                if rank == 0:
-                    run.write()
-                bar.update(run.step - bar.n)
+                bar.update(len(recent))
                 bar.set_postfix_str(run.headline())
+                recent.clear()
     model.load_state_dict(run.kept)
     model.eval()
     return _summary(run)
