@@ -28,9 +28,11 @@ def style() -> None:
     """Set the book's figure style; in a notebook also draw crisp PNGs at twice the resolution."""
     mpl.rcParams.update({
         "figure.figsize": (5.6, 3.3), "figure.dpi": 100, "figure.facecolor": "white",
-        "figure.constrained_layout.use": True, "figure.max_open_warning": 60,
+        "figure.constrained_layout.use": True,
+        "figure.constrained_layout.w_pad": 0.1, "figure.constrained_layout.h_pad": 0.1,
+        "figure.max_open_warning": 60,
         "figure.titlesize": 12, "figure.titleweight": "bold",
-        "savefig.facecolor": "white", "savefig.pad_inches": 0.1,
+        "savefig.facecolor": "white", "savefig.pad_inches": 0.02,
         "font.family": "DejaVu Sans", "font.size": 10.5, "text.color": INK,
         "axes.titlesize": 11.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
         "axes.titlepad": 8, "axes.labelsize": 10.5, "axes.labelcolor": INK,
