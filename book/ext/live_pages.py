@@ -68,7 +68,9 @@ def errata(root):
     for deck in yaml.safe_load((root / "book/errata.yml").read_text()):
         parts.append(f"## {deck['deck']}\n\n{deck['lecture']}\n")
         for slip in deck["slips"]:
-            parts.append(f"**{slip['topic']}**\n: *Says:* {slip['says']}\n\n  *Right:* {slip['right']}")
+            parts.append(
+                f"**{slip['topic']}**\n: *Says:* {slip['says']}\n\n  *Right:* {slip['right']}"
+            )
             if slip.get("chapter") in titles:
                 link = f"../notebooks/{slip['chapter']}.ipynb"
                 parts.append(f"\n  *Shown in:* [{titles[slip['chapter']][0]}]({link})")
@@ -76,10 +78,7 @@ def errata(root):
     return "\n".join(parts)
 
 
-GROUND = (
-    "distribution mixture linear autoencoder vae autoregressive flow gan energy diffusion"
-    " hybrid representation robustness compression"
-).split()
+TOOLS = ("data", "nets", "train", "evaluate", "audit", "results", "plot", "runtime")
 
 
 def reference(root, packages):
@@ -104,19 +103,25 @@ def reference(root, packages):
 
 
 def models(root):
-    return reference(root, GROUND)
+    folders = (p.parent.name for p in sorted(root.glob("dgm/*/__init__.py")))
+    return reference(root, [name for name in folders if name not in (*TOOLS, "zoo")])
 
 
 def tools(root):
-    ours = {p.stem for p in root.glob("dgm/*") if p.stem[0] not in "_." and p.suffix in ("", ".py")}
-    return reference(root, sorted(ours - set(GROUND) - {"zoo"}))
+    return reference(root, TOOLS)
 
 
 def zoo(root):
     return reference(root, ["zoo"])
 
 
-PAGES = {f.__name__: f for f in (chapters, ledger, errata, models, tools, zoo)}
+def map_of_models(root):
+    from dgm.zoo.map import figure
+
+    return f"```{{raw}} html\n{figure(link=lambda path: f'../{path}').data}\n```"
+
+
+PAGES = {f.__name__: f for f in (chapters, ledger, errata, models, tools, zoo, map_of_models)}
 
 
 def fill(app, docname, source):
@@ -129,7 +134,9 @@ def fill(app, docname, source):
 def outdated(app, env, added, changed, removed):
     """Pages made from data are made again at every build: it takes a moment, and they stay true."""
     root = pathlib.Path(app.srcdir)
-    return [d for d in env.found_docs if (p := root / f"{d}.md").exists() and "% live:" in p.read_text()]
+    return [
+        d for d in env.found_docs if (p := root / f"{d}.md").exists() and "% live:" in p.read_text()
+    ]
 
 
 def setup(app):
