@@ -30,7 +30,8 @@ class Autoregressive2:
         self.length, self.noise = length, noise
         self.a, self.b = resonator(radius, frequency)
         self.correlation = self.a / (1 - self.b)  # of neighbours (Yule-Walker)
-        self.variance = noise**2 / (1 - self.a * self.correlation - self.b)
+        second = self.a * self.correlation + self.b  # correlation at lag 2
+        self.variance = noise**2 / (1 - self.a * self.correlation - self.b * second)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """x (B, T) -> (B,) nats, exact."""

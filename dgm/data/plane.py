@@ -71,7 +71,7 @@ class NoisyCurves:
         u = torch.from_numpy((nodes + 1) / 2)
         self.nodes = torch.stack([curve(u) for curve in self.curves])  # (K, N, 2)
         self.log_weights = torch.from_numpy(weights / 2).log()  # (N,), weights sum to 1
-        low, high = places.amin((0, 1)) - 7 * noise, places.amax((0, 1)) + 7 * noise
+        low, high = places.amin((0, 1)) - 6 * noise, places.amax((0, 1)) + 6 * noise
         self.bounds: Bounds = (low[0].item(), high[0].item(), low[1].item(), high[1].item())
         self._entropy: float | None = None
 
@@ -147,7 +147,7 @@ class Pinwheel:
         check_positive("tangential", tangential)
         self.n_blades, self.radial, self.tangential = n_blades, radial, tangential
         self.distance, self.rate = 2.0, 0.6  # of a blade's middle from the origin; radians per unit
-        reach = self.distance + 7 * radial
+        reach = self.distance + 5 * radial
         self.bounds: Bounds = (-reach, reach, -reach, reach)
 
     def _turn(self, x: Tensor, angle: Tensor) -> Tensor:

@@ -1,0 +1,249 @@
+"""Files: a damaged download is never kept, errors name what to do, formats are read rightly."""
+
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+import threading
+import wave
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dgm import data
+from dgm.data import formats
+from dgm.data.download import DownloadError, find_file
+
+CONTENT = np.random.default_rng(0).bytes(200_000)
+MD5 = "md5:" + hashlib.md5(CONTENT).hexdigest()
+LOCAL = Path(os.environ.get("DGM_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """/good is the file, /short breaks off, /cut is a shorter file, anything else is missing."""
+
+    def do_GET(self):
+        kind = self.path.strip("/")
+        body = CONTENT if kind == "good" else CONTENT[:70_000]
+        self.send_response(200 if kind in ("good", "short", "cut") else 404)
+        self.send_header("Content-Length", str(len(CONTENT if kind == "short" else body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def host():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("DGM_DATA", raising=False)
+    monkeypatch.setenv("DGM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return tmp_path / "cache"
+
+
+def files_in(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_download_is_kept_and_then_needs_no_network(host, cache):
+    path = find_file("toy", "toy/file.bin", [f"{host}/good"], MD5)
+    assert path == cache / "toy" / "file.bin"
+    assert path.read_bytes() == CONTENT
+    assert find_file("toy", "toy/file.bin", ["http://127.0.0.1:9/gone"], MD5) == path
+
+
+@pytest.mark.parametrize("kind", ["short", "cut", "missing"])
+def test_a_broken_download_is_refused_and_leaves_nothing(host, cache, kind):
+    with pytest.raises(DownloadError) as caught:
+        find_file("toy", "toy/file.bin", [f"{host}/{kind}", "http://127.0.0.1:9/gone"], MD5)
+    for word in ("'toy'", f"{host}/{kind}", "http://127.0.0.1:9/gone", "DGM_DATA"):
+        assert word in str(caught.value)
+    assert files_in(cache) == []
+
+
+def test_the_second_address_helps_out(host, cache):
+    path = find_file("toy", "toy/file.bin", [f"{host}/short", f"{host}/cut", f"{host}/good"], MD5)
+    assert path.read_bytes() == CONTENT
+    assert files_in(cache) == [path]
+
+
+def test_a_damaged_cached_file_is_fetched_again(host, cache):
+    path = find_file("toy", "toy/file.bin", [f"{host}/good"], MD5)
+    path.write_bytes(CONTENT[:100])
+    assert find_file("toy", "toy/file.bin", [f"{host}/good"], MD5).read_bytes() == CONTENT
+
+
+def test_a_cache_that_cannot_be_written_is_named(host, cache, monkeypatch):
+    cache.write_text("a file where the folder should be")
+    with pytest.raises(DownloadError, match=f"'toy' cannot be stored in {cache}.*DGM_CACHE"):
+        find_file("toy", "toy/file.bin", [f"{host}/good"], MD5)
+    cache.unlink()
+    cache.mkdir(mode=0o500)
+    if os.access(cache, os.W_OK):
+        return  # root may write anywhere
+    with pytest.raises(DownloadError, match=f"'toy' cannot be stored in {cache}"):
+        find_file("toy", "toy/file.bin", [f"{host}/good"], MD5)
+
+
+def test_a_full_disk_leaves_nothing_half_written(host, cache):
+    resource = pytest.importorskip("resource")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, old[1]))  # bytes in any one file
+    try:
+        with pytest.raises(DownloadError, match=f"cannot be stored in {cache}"):
+            find_file("toy", "toy/file.bin", [f"{host}/good"], MD5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert files_in(cache) == []
+
+
+@pytest.mark.parametrize("name", data.names()[data.names().index("mnist") :])
+def test_without_the_network_the_set_and_the_way_out_are_named(name, cache, monkeypatch):
+    import requests
+
+    def refuse(*args, **kwargs):
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.setattr(requests, "get", refuse)
+    with pytest.raises(DownloadError, match=rf"(?s)'{name}'.*http.*DGM_DATA=FOLDER"):
+        data.load(name)
+    monkeypatch.setenv("DGM_DATA", str(cache.parent))
+    with pytest.raises(FileNotFoundError, match=rf"'{name}'.*{cache.parent}"):
+        data.load(name)
+    monkeypatch.setenv("DGM_DATA", str(cache / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        data.load(name)
+
+
+def write_idx(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+    path.write_bytes(gzip.compress(head + array.tobytes(), 1))
+
+
+def test_mnist_validates_on_the_last_ten_thousand_training_images(tmp_path, monkeypatch):
+    for part, n in (("train", 60_000), ("t10k", 10_000)):
+        x = np.zeros((n, 28, 28), np.uint8)
+        x[:, 0, 0], x[:, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
+        write_idx(tmp_path / f"MNIST/raw/{part}-images-idx3-ubyte.gz", x)
+        write_idx(
+            tmp_path / f"MNIST/raw/{part}-labels-idx1-ubyte.gz", (np.arange(n) % 10).astype("u1")
+        )
+    monkeypatch.setenv("DGM_DATA", str(tmp_path))
+    d = data.load("mnist")
+    numbers = [x[:, 0, 0, 0].long() + 256 * x[:, 0, 0, 1].long() for x in (d.train, d.val, d.test)]
+    for number, start, stop in zip(numbers, (0, 50_000, 0), (50_000, 60_000, 10_000), strict=True):
+        assert torch.equal(number, torch.arange(start, stop))
+    assert torch.equal(d.val_y, torch.arange(50_000, 60_000) % 10)
+
+
+def test_a_damaged_local_file_is_named(tmp_path):
+    path = tmp_path / "images.gz"
+    write_idx(path, np.zeros((3, 4), np.uint8))
+    assert formats.idx(path).shape == (3, 4)
+    whole = path.read_bytes()
+    for broken in (
+        whole[:-9],
+        b"no gzip",
+        gzip.compress(b"\x00\x00\x08\x02\x00"),
+        gzip.compress(b""),
+    ):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"images\.gz"):
+            formats.idx(path)
+
+
+def test_local_copies_say_when_they_are_a_subset(monkeypatch):
+    if not (LOCAL / "MNIST").is_dir():
+        pytest.skip("no folder of local data")
+    monkeypatch.setenv("DGM_DATA", str(LOCAL))
+    mnist = data.load("mnist")
+    assert (len(mnist.train), len(mnist.val), len(mnist.test)) == (50_000, 10_000, 10_000)
+    assert mnist.train_y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert mnist.test.double().mean() == pytest.approx(33.79, abs=0.01)  # 0.1325 of 255, well known
+    cifar = data.load("cifar10")
+    assert cifar.train_y[:10].tolist() == [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]
+    assert cifar.train[0, :, 0, 0].tolist() == [59, 62, 63]
+    assert len(data.load("tiny_shakespeare").vocabulary) == 65
+    assert "complete" in mnist.source
+    for name in ("fashion_mnist", "cifar10", "spoken_digits"):
+        complete = (LOCAL / "CIFAR10/cifar-10-binary.tar.gz").exists()
+        assert complete or data.load(name).source.startswith("SUBSET")
+
+
+def tar_of(path, files):
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def test_archives_are_read_as_they_were_written(tmp_path):
+    pixels = np.arange(6 * 3072).astype(np.uint8).reshape(6, 3, 32, 32)
+    rows = [bytes([k]) + image.tobytes() for k, image in enumerate(pixels)]
+    names = [f"cifar-10-batches-bin/data_batch_{k}.bin" for k in range(1, 6)]
+    names.append("cifar-10-batches-bin/test_batch.bin")
+    tar_of(tmp_path / "cifar.tar.gz", dict(zip(names, rows, strict=True)))
+    x, y = formats.cifar_archive(tmp_path / "cifar.tar.gz")
+    assert np.array_equal(x.numpy(), pixels)
+    assert y.tolist() == [0, 1, 2, 3, 4, 5]
+
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(np.array([1, -2, 300], "<i2").tobytes())
+    tar_of(tmp_path / "fsdd.tar.gz", {"fsdd/recordings/7_theo_12.wav": sound.getvalue()})
+    audio, digit, number = formats.spoken_digits_archive(tmp_path / "fsdd.tar.gz")
+    assert (audio[0].tolist(), digit.tolist(), number.tolist()) == ([1, -2, 300], [7], [12])
+
+
+def test_svhn_and_omniglot_files_are_read_as_they_were_written(tmp_path):
+    from PIL import Image
+    from scipy.io import savemat
+
+    x = np.random.default_rng(0).integers(0, 256, (32, 32, 3, 4), np.uint8)
+    savemat(tmp_path / "svhn.mat", {"X": x, "y": np.array([[10], [1], [9], [10]], np.uint8)})
+    images, y = formats.svhn_file(tmp_path / "svhn.mat")
+    assert np.array_equal(images[2, 1].numpy(), x[:, :, 1, 2])
+    assert y.tolist() == [0, 1, 9, 0]
+
+    paper = np.ones((105, 105), bool)
+    paper[:50] = False  # ink in the upper part
+    with zipfile.ZipFile(tmp_path / "omniglot.zip", "w") as archive:
+        for name in (
+            "images/Latin/character02/0002_20.png",
+            "images/Latin/character01/0001_03.png",
+        ):
+            png = io.BytesIO()
+            Image.fromarray(paper).save(png, "PNG")
+            archive.writestr(name, png.getvalue())
+    ink, y, writer = formats.omniglot_zip(tmp_path / "omniglot.zip", 105)
+    assert np.array_equal(ink[0, 0].numpy(), 1 - paper)
+    assert (y.tolist(), writer.tolist()) == ([0, 1], [3, 20])
+    small = formats.omniglot_zip(tmp_path / "omniglot.zip", 21)[0]
+    assert small[0, 0, :10].unique().tolist() == [255]
+    assert small[0, 0, 10:].unique().tolist() == [0]
+
+
+def test_rows_of_a_large_npz_come_in_the_order_asked_for(tmp_path):
+    images = np.random.default_rng(0).integers(0, 2, (1000, 8, 8), np.uint8)
+    np.savez_compressed(tmp_path / "sprites.npz", imgs=images)
+    rows = torch.tensor([999, 0, 500, 63, 64, 0])
+    got = formats.npz_rows(tmp_path / "sprites.npz", "imgs", rows, chunk=64)
+    assert np.array_equal(got.numpy(), images[rows.numpy()])
