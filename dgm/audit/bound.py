@@ -19,8 +19,8 @@ MAX_BOUND_STATES = 4096
 def elbo_is_iw_1(s: Subject) -> Finding:
     """elbo and iw_bound(x, 1) are the same bound in the mean."""
     s.needs("elbo", "iw_bound")
-    a = s.mean_and_error("elbo", s.x, repeats=128)
-    b = s.mean_and_error("iw_bound", s.x, 1, repeats=128)
+    a = s.mean_and_error("elbo", s.x, repeats=256)
+    b = s.mean_and_error("iw_bound", s.x, 1, repeats=256)
     z = (a[0] - b[0]).abs() / (a[1].hypot(b[1]) + 1e-6)
     return Finding(z.max().item(), SIGMAS, "in standard errors")
 
@@ -66,7 +66,7 @@ def below_exact(s: Subject) -> Finding:
     bounds |= {"iw_bound": (64,)} if s.offers("iw_bound") else {}
     worst, gaps = -math.inf, []
     for name, args in bounds.items():
-        mean, error = s.mean_and_error(name, s.x, *args, repeats=128)
+        mean, error = s.mean_and_error(name, s.x, *args, repeats=256)
         above = ((mean - exact) / (error + 1e-6))[known]
         worst = max(worst, above.max().item())
         gaps.append(f"{name} {(exact - mean)[known].mean():.3f}")

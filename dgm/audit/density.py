@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dgm.audit.quadrature import adaptive_masses, chi_square_z, cover
 from dgm.audit.report import Finding
-from dgm.audit.subject import N_SAMPLES, DoesNotApply, Subject
+from dgm.audit.subject import N_FIT, N_SAMPLES, DoesNotApply, Subject
 
 SIGMAS = 6.0  # what counts as more than chance: about one false alarm in 1e9
 MAX_KERNEL_DIMS = 8
@@ -32,10 +32,10 @@ def total(s: Subject) -> Finding:
 
 
 def _grid(s: Subject) -> tuple[Tensor, list[Tensor], float]:
-    """Masses on a grid that covers half of the samples and the data, its edges, its error."""
+    """Masses on a grid that covers some of the samples and the data, its edges, its error."""
     points = s.x.reshape(len(s.x), -1)
     if s.offers("sample"):
-        drawn = s.samples[: N_SAMPLES // 2].reshape(-1, s.dims).to(points.dtype)
+        drawn = s.samples[:N_FIT].reshape(-1, s.dims).to(points.dtype)
         points = torch.cat((drawn, points))
     edges = cover(points, s.bounds)
     masses, error = adaptive_masses(lambda p: _log_prob_flat(s, p), edges)
@@ -77,7 +77,7 @@ def state_counts(s: Subject) -> Tensor:
 def _cells(s: Subject) -> Finding:
     """Counts in the cells of the quadrature grid, by samples that did not choose the grid."""
     masses, edges, _ = s.once(_grid)
-    fresh = s.samples[N_SAMPLES // 2 :].reshape(-1, s.dims).to(s.x.dtype)
+    fresh = s.samples[N_FIT:].reshape(-1, s.dims).to(s.x.dtype)
     index = torch.stack(
         [torch.bucketize(c, e) - 1 for c, e in zip(fresh.T.contiguous(), edges, strict=True)]
     )
@@ -96,26 +96,26 @@ def _latent_ratio(s: Subject) -> Finding:
     z, log_det = s.call("forward", s.samples, y=s.first_y(N_SAMPLES))
     z = z.reshape(len(z), -1)
     log_p = s.evaluate("log_prob", s.samples) - log_det  # (N,), what the model says of z
-    fit, test = z[: N_SAMPLES // 2], z[N_SAMPLES // 2 :]
+    fit, test = z[:N_FIT], z[N_FIT:]
     shrink = math.sqrt(1 - min(0.5, math.sqrt(2 / s.dims)))
     q = torch.distributions.Normal(fit.mean(0), shrink * fit.std(0).clamp(min=1e-12))
-    return _ratio(q.log_prob(test).sum(1) - log_p[N_SAMPLES // 2 :], f"in z, D = {s.dims}")
+    return _ratio(q.log_prob(test).sum(1) - log_p[N_FIT:], f"in z, D = {s.dims}")
 
 
 @torch.no_grad()
-def _kernel_ratio(s: Subject, n_kernels: int = 1024, neighbour: int = 10) -> Finding:
+def _kernel_ratio(s: Subject, neighbour: int = 10) -> Finding:
     """Other densities: kernels on the denser samples against log_prob on the rest."""
     if s.dims > MAX_KERNEL_DIMS:
         raise DoesNotApply(f"D = {s.dims} is over {MAX_KERNEL_DIMS}: audit a smaller one")
     x = s.samples.reshape(len(s.samples), -1).to(s.x.dtype)
-    centres, test = x[:n_kernels], x[N_SAMPLES // 2 :]
+    centres, test = x[:N_FIT], x[N_FIT:]
     width = torch.cdist(centres, centres).sort(1).values[:, neighbour] / math.sqrt(s.dims)
     core = width <= width.quantile(0.7)
     centres, width = centres[core], width[core].clamp(min=1e-12)
     square = (torch.cdist(test, centres) / width).square()  # (N, kernels)
     log_kernel = -0.5 * square - s.dims * (width.log() + 0.5 * math.log(2 * math.pi))
     log_q = log_kernel.logsumexp(1) - math.log(len(centres))
-    log_p = s.evaluate("log_prob", s.samples[N_SAMPLES // 2 :])
+    log_p = s.evaluate("log_prob", s.samples[N_FIT:])
     return _ratio(log_q - log_p, f"D = {s.dims}")
 
 

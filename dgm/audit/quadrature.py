@@ -67,9 +67,11 @@ def _cell_integrals(log_density: Callable[[Tensor], Tensor], boxes: Tensor) -> T
     return (density * weights).sum(1)
 
 
-def cover(points: Tensor, bounds: tuple[Tensor, Tensor] | None, n_cells: int = 12) -> list[Tensor]:
+def cover(points: Tensor, bounds: tuple[Tensor, Tensor] | None, n_cells: int = 8) -> list[Tensor]:
     """Grid edges for each column of `points` (N, D): quantiles inside, growing cells outside."""
-    quantile = torch.linspace(0, 1, n_cells + 1, dtype=points.dtype)
+    middle = torch.linspace(0, 1, n_cells + 1, dtype=points.dtype)
+    tail = points.new_tensor([0.005, 0.03])  # thin cells: mass may crowd against a bound
+    quantile = torch.cat((middle, tail, 1 - tail)).sort().values
     steps = points.new_tensor([0.25, 1.0, 4.0, 16.0])
     edges = []
     for d, column in enumerate(points.T):

@@ -84,7 +84,7 @@ def state_dict(s: Subject) -> Finding:
     if not names or not s.model.state_dict():
         raise DoesNotApply("nothing to load, or no value to compare")
     other = copy.deepcopy(s.model)
-    for tensor in (*other.parameters(), *other.buffers()):
+    for tensor in other.state_dict().values():
         if tensor.is_floating_point():
             tensor.add_(1.0)
     other.load_state_dict(s.model.state_dict())

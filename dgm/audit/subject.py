@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 MAX_STATES = 70_000  # the largest discrete world that is enumerated
-N_SAMPLES = 4096
+N_SAMPLES = 8192
+N_FIT = 1024  # of these choose a grid, kernels or moments; the others are counted
 T = TypeVar("T")
 
 
@@ -127,8 +128,19 @@ class Subject:
         grid = torch.cartesian_prod(*[values] * self.dims)
         return grid.reshape(-1, *self.shape)
 
+    def draws(self, name: str, x: Tensor, *args: object, repeats: int) -> Tensor:
+        """Values of a noisy method on the batch x, drawn again and again, (repeats, B)."""
+        y = None if self.y is None else self.y[: len(x)]
+        rows = max(1, 8192 // len(x))  # repeats that go into one call
+        parts = []
+        for n in [rows] * (repeats // rows) + [repeats % rows] * (repeats % rows > 0):
+            many = x.repeat(n, *[1] * (x.dim() - 1))
+            with torch.no_grad():
+                again = None if y is None else y.repeat(n, *[1] * (y.dim() - 1))
+                parts.append(self.call(name, many, *args, y=again).view(n, len(x)))
+        return torch.cat(parts)
+
     def mean_and_error(self, name: str, x: Tensor, *args: object, repeats: int) -> Tensor:
-        """Mean over `repeats` calls of a noisy method, and its standard error, (2, B)."""
-        with torch.no_grad():
-            draws = torch.stack([self.call(name, x, *args) for _ in range(repeats)])  # (R, B)
+        """Mean of `repeats` draws of a noisy method, and its standard error, (2, B)."""
+        draws = self.draws(name, x, *args, repeats=repeats)
         return torch.stack((draws.mean(0), draws.std(0) / math.sqrt(repeats)))
