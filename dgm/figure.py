@@ -1,7 +1,8 @@
 """The book's figure style: colours, direct labels, and crisp small PNGs.
 
 Figures are opaque and light, so they read on a light page and as a card on a dark one. Colours are
-adapted from Okabe and Ito (2008), told apart under every common colour blindness.
+those of Okabe and Ito (2008) made darker, so that a line's label in its colour has the contrast of
+text (4.5), and are told apart under every common colour blindness.
 """
 
 import io
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#B5558C", "#C98500", "#3FA0D6", "#4D4D4D"]
+COLORS = ["#0069AD", "#C84E00", "#008560", "#8E3B8A", "#986800", "#3B94CC", "#4D4D4D"]
 INK, MUTED, GRID = "#262626", "#5F6368", "#E4E6E8"
 DENSITY = LinearSegmentedColormap.from_list(
     "dgm-density", ["#FFFFFF", "#CFE3F2", "#7DB6DB", "#2F7FBD", "#0B4A86", "#06284F"]

@@ -39,6 +39,8 @@ def images(
     if titles is not None and len(titles) != n:
         raise ValueError(f"titles: got {len(titles)} for {n} images; expected one each")
     ncols = min(n, 10) if ncols is None else ncols
+    if ncols < 1:
+        raise ValueError(f"ncols: got {ncols}; expected at least 1")
     nrows, gap, head = (
         -(-n // ncols),
         0.1 * width,
@@ -64,6 +66,8 @@ def _pixels01(x: Tensor, levels: int | None) -> np.ndarray:
     x = torch.as_tensor(x).detach().cpu()
     if x.ndim != 4 or x.shape[1] not in (1, 3) or x.numel() == 0:
         raise ValueError(f"x: got shape {tuple(x.shape)}; expected (N, 1 or 3, H, W), N > 0")
+    if levels is not None and levels < 2:
+        raise ValueError(f"levels: got {levels}; expected at least 2")
     top = levels - 1 if levels is not None else 1 if x.is_floating_point() else 255
     x = x.double() / top
     if x.isnan().any():
@@ -138,7 +142,7 @@ def density(
             f"expected ({n * n},) without NaN"
         )
     ax = ax or plt.subplots(figsize=(4, 3.9))[1]
-    ax.imshow(value.double().exp().reshape(n, n), extent=(x0, x1, y0, y1), origin="lower",
+    ax.imshow(value.double().exp().reshape(n, n).numpy(), extent=(x0, x1, y0, y1), origin="lower",
               cmap=DENSITY, vmin=0, vmax=vmax, interpolation="bilinear")  # fmt: skip
     ax.grid(False)
     if points is not None:
