@@ -188,6 +188,17 @@ def test_quantised_audio_sums_to_one_is_stationary_and_has_its_entropy():
     assert (seen - first.sum(1)[0]).abs().max() < 5 * (0.25 / 100_000) ** 0.5
 
 
+def test_quantised_audio_rings_like_the_resonator_it_quantises():
+    law, real = QuantisedAutoregressive2(8, 64, 0.9, 0.1, 2.0), Autoregressive2(8, 0.9, 0.1, 2.0)
+    level = torch.arange(64).double() - 31.5
+    pair = law.log_start.exp()
+    variance = (pair.sum(1) * level**2).sum()
+    correlation = (pair * level[:, None] * level).sum() / variance
+    assert correlation == pytest.approx(real.correlation, abs=0.01)
+    assert variance == pytest.approx(real.variance, rel=0.05)
+    assert law.entropy_rate() == pytest.approx(real.entropy_rate(), abs=0.01)
+
+
 def test_laws_refuse_data_of_another_kind():
     bad = [
         ("moons", torch.zeros(3, 3)),
