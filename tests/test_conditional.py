@@ -9,6 +9,7 @@ from torch.distributions import MultivariateNormal
 
 from dgm.audit import audit
 from dgm.distribution.conditional import GaussianHead, SoftmaxHead
+from dgm.distribution.divergence import alpha_divergence
 from dgm.distribution.gaussian import FullGaussian
 from dgm.distribution.level_table import LevelTable
 
@@ -161,3 +162,35 @@ def test_level_table_names_bad_arguments() -> None:
         LevelTable((2,), 1)
     with pytest.raises(ValueError, match="pseudo_count"):
         LevelTable.fit(torch.zeros(2, 2, dtype=torch.long), 3, pseudo_count=-1)
+
+
+def test_kl_is_the_cross_entropy_minus_the_entropy_and_zero_only_for_equal_laws() -> None:
+    torch.manual_seed(0)
+    log_p, log_q = torch.randn(2, 9).double().log_softmax(1)
+    kl = alpha_divergence(log_p, log_q)
+    cross_entropy, entropy = -(log_p.exp() * log_q).sum(), -(log_p.exp() * log_p).sum()
+    assert abs(kl - (cross_entropy - entropy)) < 1e-12
+    assert kl > 0.01
+    assert abs(alpha_divergence(log_p, log_p)) < 1e-12
+    assert abs(alpha_divergence(log_p, log_q, 0.0) - alpha_divergence(log_q, log_p)) < 1e-12
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_alpha_divergence_reaches_both_kl_as_limits(end: float) -> None:
+    torch.manual_seed(1)
+    log_p, log_q = torch.randn(2, 9).double().log_softmax(1)
+    near = alpha_divergence(log_p, log_q, abs(end - 1e-5))
+    assert abs(near - alpha_divergence(log_p, log_q, end)) < 1e-4
+
+
+def test_kl_counts_a_state_without_mass_as_nothing_and_a_missed_state_as_infinite() -> None:
+    log_p, log_q = torch.tensor([0.5, 0.5, 0.0]).log(), torch.tensor([0.25, 0.25, 0.5]).log()
+    assert abs(alpha_divergence(log_p, log_q) - math.log(2)) < 1e-6
+    assert alpha_divergence(log_q, log_p) == math.inf
+
+
+def test_alpha_divergence_names_bad_input() -> None:
+    with pytest.raises(ValueError, match="alpha"):
+        alpha_divergence(torch.zeros(2), torch.zeros(2), 1.5)
+    with pytest.raises(ValueError, match="log_q"):
+        alpha_divergence(torch.zeros(2), torch.zeros(3))
