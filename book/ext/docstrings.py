@@ -1,4 +1,4 @@
-"""Let docstrings be written for people: Markdown tables, ``|x|`` and ``(B, *shape)`` just work."""
+"""Let docstrings be written for people: Markdown tables, ``|x|``, ``(B, *shape)`` just work."""
 
 import re
 
@@ -27,6 +27,12 @@ def table(rows):
     return [*lines, ""]
 
 
+def spread(line):
+    """``name : a whole sentence`` as a name and, below it, its description."""
+    found = re.fullmatch(r"(\w[\w, *]*) : (\S+(?: \S+){4,})", line)
+    return [found[1], "    " + found[2]] if found else [line]
+
+
 def readable(app, what, name, obj, options, lines):
     out, rows = [], []
     for line in [*lines, ""]:
@@ -35,7 +41,7 @@ def readable(app, what, name, obj, options, lines):
             continue
         if rows:
             out, rows = [*out, *table(rows)], []
-        out.append(line if line.lstrip().startswith(">>>") else escape(line))
+        out += [part if ">>>" in part else escape(part) for part in spread(line)]
     lines[:] = out
 
 
