@@ -1,0 +1,236 @@
+"""Checkpoints: a killed run ends with the same numbers; a damaged or foreign file is refused.
+
+Run as a script this file is the run that is killed, again and again.
+"""
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from dgm import checkpoint
+from dgm.checkpoint import BadCheckpoint
+from dgm.train import fit
+
+
+class Noisy(nn.Module):
+    """A little of everything a checkpoint must hold: noise, dropout, running statistics."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(3, width), nn.BatchNorm1d(width), nn.Dropout(0.3), nn.Linear(width, 3)
+        )
+
+    def loss(self, x):
+        return ((self.net(x + torch.randn_like(x)) - x) ** 2).sum(1)
+
+
+def train(path=None, model=None, x=None, **options):
+    torch.manual_seed(0)
+    x = torch.randn(150, 3) if x is None else x
+    model = model or Noisy()
+    settings = {"steps": 203, "batch_size": 16, "eval_every": 4, "average": 0.9, "seed": 2}
+    settings |= {"checkpoint": path, "progress": False} | options
+    done = fit(model, x, val=x[:40], **settings)
+    return model, dataclasses.replace(done, seconds=0.0)
+
+
+def killed_until_done(path, kills):
+    """Run ``train`` in children, killing each at a random moment; the last one reports."""
+    for attempt in range(kills + 1):
+        child = os.fork()
+        if child == 0:
+            model, done = train(path)
+            torch.save((model.state_dict(), dataclasses.asdict(done)), f"{path}.end")
+            os._exit(0)
+        if attempt < kills:
+            seen, writes = None, random.randint(0, 6)
+            while writes >= 0:  # kill after so many writes, at any point up to the next one
+                time.sleep(random.random() * 0.002)
+                now = path.stat().st_ino if path.exists() else None
+                writes, seen = writes - (now != seen), now
+            time.sleep(random.random() * 0.01)
+            os.kill(child, signal.SIGKILL)
+        assert (os.waitpid(child, 0)[1] == signal.SIGKILL) == (attempt < kills)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
+def test_a_run_killed_at_random_moments_ends_with_the_same_weights_and_history(tmp_path):
+    path = tmp_path / "run.ckpt"
+    subprocess.run([sys.executable, __file__, str(path)], check=True, timeout=300)
+    weights, done = torch.load(f"{path}.end")
+    model, undisturbed = train()
+    assert done == dataclasses.asdict(undisturbed)
+    assert weights.keys() == model.state_dict().keys()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(weights[name], tensor), name
+
+
+def stopped_at(step):
+    """Return an augmentation that fails, as a power cut would, in the batch after ``step``."""
+    calls = []
+
+    def stop(x):
+        calls.append(0)
+        if len(calls) > step:
+            raise KeyboardInterrupt
+        return x
+
+    return stop
+
+
+def interrupted(path, step=50, **options):
+    with pytest.raises(KeyboardInterrupt):
+        train(path, augment=stopped_at(step), **options)
+
+
+OPTIMIZERS = {
+    "SGD": torch.optim.SGD,
+    "momentum": lambda p, lr: torch.optim.SGD(p, lr=lr, momentum=0.9),
+    "Adagrad": torch.optim.Adagrad,
+    "NAdam": torch.optim.NAdam,
+    "RMSprop": torch.optim.RMSprop,
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimiser_goes_on_where_it_was(name, tmp_path):
+    options = {"optimizer": OPTIMIZERS[name], "steps": 60}
+    interrupted(tmp_path / "run.ckpt", **options)
+    model, done = train(tmp_path / "run.ckpt", **options)
+    whole, undisturbed = train(**options)
+    assert done == undisturbed
+    assert all(map(torch.equal, model.parameters(), whole.parameters()))
+
+
+def test_resuming_takes_no_step_again(tmp_path):
+    path, calls = tmp_path / "run.ckpt", []
+    interrupted(path, step=50)
+    train(path, augment=lambda x: calls.append(0) or x)
+    assert len(calls) == 203 - 48
+    finished = train(path, augment=stopped_at(0))[1]
+    assert finished.steps == 203
+
+
+def test_a_run_stopped_by_patience_stays_stopped(tmp_path):
+    options = {"patience": 2, "schedule": lambda step: 0.0, "average": 0.0}
+    first = train(tmp_path / "run.ckpt", **options)[1]
+    again = train(tmp_path / "run.ckpt", augment=stopped_at(0), **options)[1]
+    assert first == again
+    assert first.steps < 203
+
+
+def test_tied_weights_and_weights_without_gradient_survive(tmp_path):
+    def tied():
+        torch.manual_seed(1)
+        model = Noisy(width=3)
+        model.net[3].weight = model.net[0].weight
+        model.spare = nn.Parameter(torch.ones(2))
+        return model
+
+    interrupted(tmp_path / "run.ckpt", model=tied())
+    model, done = train(tmp_path / "run.ckpt", model=tied())
+    whole, undisturbed = train(model=tied())
+    assert model.net[3].weight is model.net[0].weight
+    assert done == undisturbed
+    assert all(map(torch.equal, model.parameters(), whole.parameters()))
+
+
+@pytest.fixture
+def written(tmp_path):
+    path = tmp_path / "run.ckpt"
+    interrupted(path)
+    return path
+
+
+def damage(path, how):
+    content = bytearray(path.read_bytes())
+    if how == "cut short":
+        content = content[: len(content) // 2]
+    elif how == "empty":
+        content = bytearray()
+    elif how == "one bit flipped":
+        content[-100] ^= 1
+    elif how == "header flipped":
+        content[content.index(b"best_step") + 13] ^= 1
+    elif how == "text":
+        content = bytearray(b"not a checkpoint at all, only some words")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["cut short", "empty", "one bit flipped", "header flipped", "text"])
+def test_a_damaged_checkpoint_is_refused_and_left_alone(written, how):
+    damage(written, how)
+    before, model = written.read_bytes(), Noisy()
+    weights = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(BadCheckpoint, match=r"run\.ckpt (cannot be read|is damaged)"):
+        train(written, model=model)
+    assert written.read_bytes() == before
+    assert all(map(torch.equal, weights, model.parameters()))
+
+
+def test_a_foreign_safetensors_file_and_a_folder_are_refused(tmp_path):
+    save_file({"weight": torch.ones(3)}, tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match=r"weights\.safetensors is not a checkpoint of train\.fit"):
+        train(tmp_path / "weights.safetensors")
+    with pytest.raises(BadCheckpoint, match="cannot be read"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("difference", "message"),
+    [
+        ({"lr": 0.1}, "another run .lr: 0.001 there, 0.1 here"),
+        ({"seed": 3}, "another run .seed: 2 there, 3 here"),
+        ({"steps": 300}, "another run .steps: 203 there, 300 here"),
+        ({"x": torch.ones(150, 3)}, "another run .data"),
+        ({"model": Noisy(width=9)}, r"another model .net\.0\.bias.*\[?'?torch.float32'?, 8\]"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_with_the_difference(written, difference, message):
+    before = written.read_bytes()
+    with pytest.raises(BadCheckpoint, match=message):
+        train(written, **difference)
+    assert written.read_bytes() == before
+
+
+def test_a_write_that_fails_leaves_the_older_file_and_nothing_half_written(written, monkeypatch):
+    before = written.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"run\.ckpt cannot be written.*No space left"):
+        train(written)
+    assert written.read_bytes() == before
+    assert [path.name for path in written.parent.iterdir()] == ["run.ckpt"]
+
+
+def test_saved_tensors_come_back_equal_whatever_their_type(tmp_path):
+    tensors = {
+        "flag": torch.tensor(True),
+        "empty": torch.zeros(0, 3),
+        "half": torch.randn(3).bfloat16(),
+        "turned": torch.arange(6).reshape(2, 3).T,
+    }
+    checkpoint.save(tmp_path / "a", tensors, {"best": float("inf"), "x": 0.1})
+    back, about = checkpoint.load(tmp_path / "a")
+    assert about == {"best": float("inf"), "x": 0.1}
+    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
+    assert all(back[name].dtype == tensors[name].dtype for name in tensors)
+
+
+if __name__ == "__main__":
+    torch.optim.SGD([nn.Parameter(torch.ones(1))])  # imports what each child would import again
+    killed_until_done(Path(sys.argv[1]), kills=8)
