@@ -24,19 +24,19 @@ class FlowNoise(nn.Module):
     """u = sigmoid(g(eps; x)), a conditional flow that learns where in the bin to look.
 
     eps is standard logistic, so with g = identity the noise is exactly uniform. ``encoder`` maps
-    integers as floats (B, ...) to a context; every layer is called as ``layer(h, context)`` and
-    returns its output and log-determinant.
+    x, rescaled from 0 .. levels - 1 to [-1, 1], to a context; every layer is called as
+    ``layer(h, context)`` and returns its output and log-determinant.
     """
 
-    def __init__(self, encoder: nn.Module, layers: Iterable[nn.Module]):
+    def __init__(self, encoder: nn.Module, layers: Iterable[nn.Module], levels: int):
         super().__init__()
-        self.encoder, self.layers = encoder, nn.ModuleList(layers)
+        self.encoder, self.layers, self.levels = encoder, nn.ModuleList(layers), levels
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, ...) floats -> u (B, ...) in (0, 1) and log q(u|x) (B,), nats."""
         h = torch.logit(torch.rand_like(x).clamp(1e-6, 1 - 1e-6))
         log_q = (logsigmoid(h) + logsigmoid(-h)).flatten(1).sum(1)
-        context = self.encoder(x)
+        context = self.encoder(2 * x / (self.levels - 1) - 1)
         for layer in self.layers:
             h, log_det = layer(h, context)
             log_q = log_q - log_det

@@ -4,6 +4,8 @@ Dinh et al. (2017), arXiv:1605.08803, section 4.1 (logit); Dinh et al. (2015), a
 eq. 9 (scaling). Needs torch only.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
@@ -35,11 +37,13 @@ class Logit(nn.Module):
 
 
 class Scale(nn.Module):
-    """z = x * exp(log_scale) with one learned factor per dimension: NICE's only change of volume."""
+    """z = x * exp(log_scale), one learned factor per dimension: NICE's only change of volume."""
 
-    def __init__(self, shape: tuple[int, ...]):
+    def __init__(self, shape: tuple[int, ...], start: float = 1.0):
         super().__init__()
-        self.log_scale = nn.Parameter(torch.zeros(shape))
+        if start <= 0:
+            raise ValueError(f"start must be positive, got {start}")
+        self.log_scale = nn.Parameter(torch.full(shape, math.log(start)))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, ...) -> z (B, ...) and log|det dz/dx| (B,), nats."""

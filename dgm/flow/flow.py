@@ -66,7 +66,9 @@ class Flow(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         if not x.is_floating_point():
-            raise ValueError(f"x must be floating point, got {x.dtype}; wrap integers in Dequantize")
+            raise ValueError(
+                f"x must be floating point, got {x.dtype}; wrap integers in Dequantize"
+            )
         if self.shape is not None and tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"x must have shape (B, {self.shape}), got {tuple(x.shape)}")
         if len(x) == 0:

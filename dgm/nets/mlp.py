@@ -3,8 +3,8 @@
 He et al. (2016), arXiv:1512.03385, for the residual form. Needs torch only.
 """
 
-import torch
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 
 class MLP(nn.Sequential):
@@ -50,6 +50,7 @@ class ResidualMLP(nn.Module):
         self.first, self.last = nn.Linear(features, width), nn.Linear(width, out_features)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
+        self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.SiLU(),
@@ -66,4 +67,4 @@ class ResidualMLP(nn.Module):
         h = self.first(x)
         for block in self.blocks:
             h = h + block(h)
-        return self.last(torch.nn.functional.silu(h))
+        return self.last(self.dropout(silu(h)))
