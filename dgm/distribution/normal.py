@@ -19,7 +19,9 @@ class StandardNormal(nn.Module):
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
         self.shape = tuple(shape)
-        self.register_buffer("anchor", torch.zeros(()), persistent=False)  # carries device and dtype
+        self.register_buffer(
+            "anchor", torch.zeros(()), persistent=False
+        )  # carries device and dtype
 
     def log_prob(self, z: Tensor) -> Tensor:
         """z (B, *shape) -> exact log density (B,), nats."""

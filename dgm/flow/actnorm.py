@@ -1,4 +1,4 @@
-"""Activation normalisation: a scale and a shift per channel, set by the first batch and then learned.
+"""Activation normalisation: scale and shift per channel, set by the first batch, then learned.
 
 Kingma and Dhariwal (2018), Glow, arXiv:1807.03039, section 3.1. Needs torch only.
 """
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class ActNorm(nn.Module):
-    """z = (x + shift) * exp(log_scale) per channel; the first training batch leaves with mean 0, sd 1.
+    """z = (x + shift) * exp(log_scale) per channel; the first batch leaves with mean 0, sd 1.
 
     The flag that says whether this has happened is a buffer, so it is saved with the weights.
     """
@@ -31,7 +31,7 @@ class ActNorm(nn.Module):
         return self.shift.view(view), self.log_scale.view(view)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, C, ...) -> z (B, C, ...) and log|det dz/dx| (B,), nats: H W times the log-scales."""
+        """x (B, C, ...) -> z (B, C, ...) and log|det dz/dx| = H W sum(log_scale) (B,), nats."""
         if self.training and not self.initialized:
             self._initialize(x)
         shift, log_scale = self._per_channel(x)

@@ -1,4 +1,4 @@
-"""Coupling layers: change one half of the features by a function of the other, at no cost to invert.
+"""Coupling layers: change one half of the features given the other; the inverse costs the same.
 
 Dinh et al. (2015), NICE, arXiv:1410.8516, eqs. 3-6; Dinh et al. (2017), RealNVP, arXiv:1605.08803,
 eqs. 4-8. Needs torch only.

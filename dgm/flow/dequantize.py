@@ -91,7 +91,7 @@ class Dequantize(nn.Module):
             raise ValueError(f"x must lie in 0 .. {self.levels - 1}, got values {low} .. {high}")
 
     def dequantize(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Integers x (B, ...) -> x + u, floats of the model's precision, and log q(u|x) (B,), nats."""
+        """Integers x (B, ...) -> x + u in the model's precision, and log q(u|x) (B,), nats."""
         self._check(x)
         like = next(self.parameters(), torch.empty(0))
         x = x.to(like.dtype)
@@ -104,7 +104,7 @@ class Dequantize(nn.Module):
         return self.flow.log_prob(y) - log_q
 
     def iw_bound(self, x: Tensor, k: int) -> Tensor:
-        """Importance-weighted bound with k draws of the noise (B,), nats; rises to log P(x) with k."""
+        """Importance-weighted bound with k draws (B,), nats; rises to log P(x) with k."""
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
         log_w = self.elbo(x.repeat_interleave(k, 0)).view(len(x), k)

@@ -1,4 +1,4 @@
-"""A normalising flow: invertible layers that carry data to a base density, one log-determinant each.
+"""A normalising flow: invertible layers that carry data to a base density, and their log-dets.
 
 Rezende and Mohamed (2015), arXiv:1505.05770; Papamakarios et al. (2021), arXiv:1912.02762, eq. 2-6.
 Needs torch only.
@@ -60,15 +60,13 @@ class Flow(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
-        """n draws; a ``temperature`` below 1 shrinks the base sample towards 0 (and is no longer p)."""
+        """n draws; a ``temperature`` below 1 shrinks the base sample, and is no longer a draw of p."""
         z = self.base.sample(n) if isinstance(self.base, nn.Module) else self.base.sample((n,))
         return self.inverse(temperature * z)
 
     def _check(self, x: Tensor) -> None:
         if not x.is_floating_point():
-            raise ValueError(
-                f"x must be floating point, got {x.dtype}; wrap integers in Dequantize"
-            )
+            raise ValueError(f"x must be floats, got {x.dtype}; wrap integers in Dequantize")
         if self.shape is not None and tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"x must have shape (B, {self.shape}), got {tuple(x.shape)}")
         if len(x) == 0:

@@ -55,7 +55,7 @@ def load(name: str, data_name: str) -> nn.Module:
     entry = get(name)
     if data_name not in entry.recipes:
         raise ValueError(
-            f"{name!r} has no weights for {data_name!r}; it has: {', '.join(entry.recipes) or 'none'}"
+            f"{name!r} has no recipe for {data_name!r}; only for: {', '.join(entry.recipes)}"
         )
     dataset = data.load(data_name)
     model = entry.build(dataset.shape, dataset.levels, **entry.recipes[data_name].sizes)

@@ -17,7 +17,7 @@ class Recipe:
     """How the committed weights of a system are made on one data set.
 
     ``sizes`` are the keyword arguments of ``Entry.build``; ``train(model, seed)`` fits the model in
-    place and returns the `Fit`. Both, and ``build`` itself, enter the fingerprint that weights carry.
+    place and returns the `Fit`. Both, and ``build`` itself, enter the fingerprint of the weights.
     """
 
     sizes: dict
@@ -48,7 +48,7 @@ class Entry:
     recipes: dict[str, Recipe] = field(default_factory=dict)
 
     def fingerprint(self, data_name: str) -> str:
-        """16 hex digits that change when the recipe's code or sizes do, and not with its comments."""
+        """16 hex digits that change when the recipe's code or sizes do, not with its comments."""
         recipe = self.recipes[data_name]
         parts = [repr(sorted(recipe.sizes.items())), _code(self.build), _code(recipe.train)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

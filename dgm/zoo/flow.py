@@ -1,6 +1,7 @@
 """Coupling flows of chapter 13: NICE, RealNVP, Glow and Flow++, for vectors and for images.
 
-With ``levels`` the flow is wrapped in `Dequantize` and offers bounds; without, it is an exact density.
+With ``levels`` the flow is wrapped in `Dequantize` and offers bounds; without, it has an exact
+density.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ Shape = tuple[int, ...]
 
 
 def _net(channels: int, out: int, place: Shape, width: int, dropout: float) -> nn.Module:
-    """A conditioner: convolutions where there is a place (H, W), a perceptron where there is none."""
+    """A conditioner: convolutions where there is a place (H, W), else a perceptron."""
     if place:
         return ResNet(channels, out, width, blocks=2, dropout=dropout, positions=place)
     return ResidualMLP(channels, out, width, blocks=1, dropout=dropout)
@@ -63,7 +64,7 @@ def _model(
 
 
 def _halves(shape: Shape) -> Tensor:
-    """Order of the flattened pixels that puts the two colours of a checkerboard one after the other."""
+    """Order of the flat pixels: first one colour of the checkerboard, then the other."""
     if len(shape) == 1:
         return torch.arange(shape[0])
     return checkerboard(shape).flatten().argsort(descending=True, stable=True)

@@ -1,6 +1,6 @@
-"""Trained weights on disk: safetensors in half precision, with the recipe's fingerprint in the header.
+"""Trained weights on disk: safetensors in half precision, the recipe's fingerprint in the header.
 
-The stored model *is* the rounded one: every figure of the book is measured on the weights as loaded.
+The stored model *is* the rounded one: every figure of the book is measured on it.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 
 
 def save(model: nn.Module, file: Path, **header: object) -> None:
-    """Write the state of ``model`` to ``file``, whole or not at all; ``header`` values become text."""
+    """Write the state of ``model`` to ``file``, whole or not at all, with ``header`` as text."""
     tensors = {
         name: value.detach().cpu().half().contiguous()
         if value.dtype == torch.float32
