@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dgm.runtime import derived_seed
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -55,7 +57,7 @@ def measuring(model: nn.Module, seed: int) -> Iterator[torch.device]:
     tensors = (*model.parameters(), *model.buffers(), torch.empty(0))
     device = tensors[0].device
     with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        torch.manual_seed(derived_seed("evaluate", seed))  # never the noise that drew the data
         model.eval()
         try:
             yield device
