@@ -87,6 +87,12 @@ class CategoricalDecoder(nn.Module):
         h = self.net(z).view(len(z), len(self.background), -1)  # (K, D, n_features)
         return (h @ self.features + self.background).log_softmax(2)
 
+    @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """Set the background to how often every value occurs at every pixel of x (N, *shape)."""
+        counts = F.one_hot(x.flatten(1).long(), self.levels).sum(0) + 0.5  # (D, levels)
+        self.background.copy_((counts / counts.sum(1, keepdim=True)).log())
+
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x_b | z_k), (B, K) nats."""
         if x.shape[1:] != self.shape or len(x) == 0:
@@ -118,6 +124,8 @@ class DeepMixture(nn.Module):
         Where the prior has its mass; a buffer.
     log_weights : (K,), optional
         Logarithms of the masses w_k, normalised here; equal when left out.
+    n_drawn : int, optional
+        Train on this many codes, drawn anew for every batch, rather than on all K.
 
     Examples
     --------
@@ -127,14 +135,22 @@ class DeepMixture(nn.Module):
     torch.Size([5])
     """
 
-    def __init__(self, decoder: nn.Module, codes: Tensor, log_weights: Tensor | None = None):
+    def __init__(
+        self,
+        decoder: nn.Module,
+        codes: Tensor,
+        log_weights: Tensor | None = None,
+        n_drawn: int | None = None,
+    ):
         super().__init__()
         if codes.ndim != 2 or len(codes) == 0:
             raise ValueError(f"codes is (K, d) with K >= 1, got shape {tuple(codes.shape)}")
         log_weights = codes.new_zeros(len(codes)) if log_weights is None else log_weights
         if log_weights.shape != codes.shape[:1]:
             raise ValueError(f"log_weights is ({len(codes)},), got {tuple(log_weights.shape)}")
-        self.decoder = decoder
+        if n_drawn is not None and not 1 <= n_drawn <= len(codes):
+            raise ValueError(f"n_drawn lies in 1 .. {len(codes)}, got {n_drawn}")
+        self.decoder, self.n_drawn = decoder, n_drawn
         self.register_buffer("codes", codes.clone())
         self.register_buffer("log_weights", log_weights.log_softmax(0))
 
@@ -152,8 +168,16 @@ class DeepMixture(nn.Module):
         return self.joint_log_prob(x).logsumexp(1)
 
     def loss(self, x: Tensor) -> Tensor:
-        """Negative log density or mass, (B,) nats."""
-        return -self.log_prob(x)
+        """Negative log density or mass, (B,) nats.
+
+        In training mode with ``n_drawn`` it is a noisy upper bound: the sum runs over a random part
+        of the codes, scaled up so that its mean is p(x); the mean of its log lies below log p(x).
+        """
+        if not self.training or self.n_drawn is None:
+            return -self.log_prob(x)
+        k = torch.randperm(len(self.codes), device=self.codes.device)[: self.n_drawn]
+        joint = self.log_weights[k] + self.decoder.log_prob(x, self.codes[k])
+        return math.log(len(k) / len(self.codes)) - joint.logsumexp(1)
 
     def posterior(self, x: Tensor) -> Categorical:
         """p(z_k | x) over the K codes."""
