@@ -190,7 +190,7 @@ def _slider_page(shown, names, title, alt, start, width, drawn) -> str:
     fields = {
         "KEY": key, "DATA": data, "TITLE": escape(title), "NAME": escape(title or alt),
         "ALT": escape(f"{alt or title}: {names[start]}"), "SRC": shown[start],
-        "LABEL": escape(names[start]), "LAST": str(len(shown) - 1), "START": str(start),
-        "WIDTH": str(width), "RENDERING": "auto" if drawn else "pixelated",
+        "START": str(start), "WIDTH": str(width),
+        "RENDERING": "auto" if drawn else "pixelated",
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda m: fields[m[1]], SLIDER.read_text(encoding="utf-8"))

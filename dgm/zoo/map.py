@@ -49,7 +49,6 @@ border-left:2px solid var(--dgm-rail)}
 .dgm-map .dgm-kind>p>b{border-bottom:3px solid var(--dgm-kind)}
 .dgm-map .dgm-root{font-size:1.1em}
 .dgm-map .dgm-note{font-size:.86em;opacity:.8}
-.dgm-map .dgm-note::before{content:" \\00b7  "}
 .dgm-map .dgm-leaves{display:grid;grid-template-columns:repeat(auto-fill,minmax(14.5rem,1fr));
 gap:.5rem;padding:.45rem 0 .6rem}
 .dgm-map .dgm-leaf{padding:.4rem .7rem .45rem;border:1px solid;border-left-width:4px;
@@ -67,7 +66,7 @@ margin-right:.6em;white-space:nowrap}
 .dgm-map .dgm-later .dgm-note{opacity:1}
 @container (max-width:30rem){.dgm-map .dgm-node{padding-left:1rem}
 .dgm-map .dgm-node::before{width:.7rem}.dgm-map .dgm-node>p>.dgm-note{display:block}
-.dgm-map .dgm-node>p>.dgm-note::before{content:none}
+.dgm-map .dgm-node>p>.dgm-dot{display:none}
 .dgm-map .dgm-leaves{grid-template-columns:1fr}}
 """
 
@@ -123,7 +122,7 @@ def _children(branch: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _note(text: str) -> str:
-    return f'<span class="dgm-note">{escape(text)}</span>'
+    return f'<span class="dgm-dot"> · </span><span class="dgm-note">{escape(text)}</span>'
 
 
 def _node(branch: tuple[str, ...], leaves: dict, link: Callable[[str], str]) -> str:
