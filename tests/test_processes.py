@@ -57,9 +57,10 @@ def stop_after(step):
 def of_one_process(folder):
     """Train plainly; with noise; with noise, interrupted and resumed; write all of it down."""
     rank, processes = join()
-    found = {"processes": processes, "runs": {}}
+    found = {"processes": processes, "runs": {}, "noise": []}
     runs = {"plain": train(8, progress=True, checkpoint=folder / "plain.ckpt")}
     runs["noisy"] = train(8, noise=0.5)
+    train(8, augment=lambda x: found["noise"].append(torch.rand(()).item()) or x)
     options = {"noise": 0.5, "checkpoint": folder / "resumed.ckpt"}
     with pytest.raises(KeyboardInterrupt):
         train(8, augment=stop_after(25), **options)
@@ -103,6 +104,11 @@ def test_another_batch_size_would_have_been_noticed(two):
 def test_both_processes_hold_the_same_weights_also_with_noise_of_their_own(two):
     first, second = (rank["runs"] for rank in two[0])
     assert first == second
+
+
+def test_each_process_draws_its_own_noise(two):
+    first, second = (rank["noise"][1:] for rank in two[0])  # without the shared initialisation
+    assert len({*first, *second}) == 2 * 41
 
 
 def test_a_run_of_two_resumes_to_the_same_numbers(two):

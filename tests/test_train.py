@@ -104,6 +104,12 @@ def test_the_best_weights_by_validation_are_restored():
     assert not model.training
 
 
+def test_no_two_steps_meet_the_same_noise():
+    drawn = []
+    run(Gaussian(), augment=lambda x: drawn.append(torch.rand(()).item()) or x)
+    assert len(set(drawn)) == 60
+
+
 def test_validation_meets_the_same_noise_each_time():
     model = Gaussian(noise=1.0)
     done = run(model, val=law(50), optimizer=torch.optim.SGD, schedule=lambda step: 0.0)
