@@ -961,7 +961,7 @@ class Rounded(Dequantize):
 
 @planted(BINLAW)
 def samples_rounded_not_floored():
-    return remade(Rounded), integers(), {}
+    return remade(Rounded), integers(), {"randomize": 1.0}
 
 
 class ElboSummed(Dequantize):

@@ -26,7 +26,7 @@ class Inner:
     noise: Tensor  # u of every call seen, (calls, B, ...)
 
 
-def find_inner(s: Subject, repeats: int = 128) -> Inner:
+def find_inner(s: Subject, repeats: int = 512) -> Inner:
     """Watch which part with log_prob receives x plus noise, in units of levels or of [0, 1)."""
     s.needs("elbo")
     if not s.discrete or s.levels is None:
@@ -36,13 +36,13 @@ def find_inner(s: Subject, repeats: int = 128) -> Inner:
             continue
         seen: list[Tensor] = []
         tap = partial(_tap, child, seen)
-        with _replaced(child, tap), torch.no_grad():
-            for _ in range(repeats):
-                s.call("elbo", s.x)
+        with _replaced(child, tap):
+            s.draws("elbo", s.x, repeats=repeats)
         for scale in (1.0, 1 / s.levels, 1 / (s.levels - 1)):
-            noise = [y / scale - s.x for y in seen if y.shape == s.x.shape]
+            shaped = [y for y in seen if y.shape[1:] == s.shape and len(y) % len(s.x) == 0]
+            noise = [y.view(-1, *s.x.shape) / scale - s.x for y in shaped]  # (calls, B, ...)
             if noise and max(u.abs().max().item() for u in noise) <= 1.5:
-                return Inner(child, scale, torch.stack(noise))
+                return Inner(child, scale, torch.cat(noise))
     raise DoesNotApply("no part with log_prob is given x plus noise: not dequantised")
 
 
@@ -73,7 +73,7 @@ def noise_fills_bin(s: Subject) -> Finding:
         return Finding(0.0, 0.0, note + " (learned: its density is checked by the bits)")
     rank = torch.arange(len(u), dtype=u.dtype) / len(u)
     distance = (u.sort().values - rank).abs().max().item()  # Kolmogorov-Smirnov
-    return Finding(distance, 4 / math.sqrt(len(u)), note + ", distance from uniform")
+    return Finding(distance, 3 / math.sqrt(len(u)), note + ", distance from uniform")
 
 
 @torch.no_grad()
@@ -169,4 +169,5 @@ def bin_frequencies(s: Subject) -> Finding:
     leak = (1 - masses.sum()).clamp(min=0)
     on_face = ((s.states == 0) | (s.states == s.levels - 1)).flatten(1).any(1)
     share = (counts / N_SAMPLES).clamp(masses, masses + leak)
-    return frequencies(counts, torch.where(on_face, share, masses), "bins")
+    masses = torch.where(on_face, share, masses)
+    return frequencies(counts, masses / masses.sum(), "bins")

@@ -1,0 +1,261 @@
+"""What is required of every model, one property per function, over the entries of the zoo.
+
+A family's test file holds three lines, and its own tests below them::
+
+    import contract
+
+
+    @contract.over("mixture")
+    def test_contract(entry, promise):
+        promise(entry)
+
+`over` pairs every entry of the family with every property, so that a run reads
+`test_contract[glow-batch_row_equals_single]`. A property that does not apply to a model skips with
+its reason. A departure is stated where it is used::
+
+    @contract.over("mixture", without={"kernel_density": "fits_a_toy_law"})
+
+Most properties are lines of the audit, which has its own tests of planted faults. An entry's
+`tiny(seed)` gives (model, x) or (model, x, y), the same architecture for every seed; its
+`build((2,), None)` or, for integer data only, `build((1, 2, 2), 3)` must make a model that learns
+a toy (`start_from(x)`, where a model has it, is called first).
+"""
+
+import copy
+import io
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import torch
+
+import dgm
+from dgm import zoo
+from dgm.audit import Report, audit
+from dgm.data.toy import two_gaussians
+from dgm.train import fit
+
+VALUES = ("log_prob", "elbo", "loss")
+TOY_STEPS = 400
+
+
+def over(family: str, without: dict[str, str] | None = None):
+    """Parametrise a test over (entry, promise); `without` maps entry names to left-out promises."""
+    without = without or {}
+    found = [e for e in zoo.entries().values() if e.family == family]
+    if not found:
+        raise ValueError(f"the zoo has no entry of the family {family!r}")
+    pairs = [
+        pytest.param(entry, promise, id=f"{entry.name}-{promise.__name__}")
+        for entry in found
+        for promise in PROMISES
+        if promise.__name__ not in without.get(entry.name, "").split()
+    ]
+    return pytest.mark.parametrize(("entry", "promise"), pairs)
+
+
+def tiny(entry, seed=0):
+    """A small model of the entry in eval mode, a batch, its labels or None."""
+    model, x, *y = entry.tiny(seed)
+    return model.eval(), x, (y[0] if y else None)
+
+
+@lru_cache(maxsize=1)
+def reports_of(name: str) -> list[Report]:
+    """Audits of an entry's small model, made once for all promises.
+
+    A dequantised model is also audited as the flow inside it, and on a plane and a 4 x 4 grid,
+    where integrals and bin masses are exact.
+    """
+    entry = zoo.get(name)
+    model, x, y = tiny(entry)
+    reports = [audit(model, x, y=y)]
+    if hasattr(model, "dequantize"):
+        torch.manual_seed(0)
+        reports.append(audit(model.flow, model.dequantize(x)[0].detach()))
+        reports.append(audit(entry.build((2,), None), torch.randn(16, 2)))
+        reports.append(audit(entry.build((2,), 4), torch.randint(4, (16, 2))))
+    return reports
+
+
+def passes(entry, *names):
+    """Assert these lines of the audits; skip when none of them applies."""
+    checks = [report[name] for report in reports_of(entry.name) for name in names]
+    if all(c.verdict == "n/a" for c in checks):
+        pytest.skip(checks[0].note)
+    failed = [
+        f"{c.name}: {c.cells[1]} > {c.cells[2]} {c.note}" for c in checks if c.verdict == "FAIL"
+    ]
+    assert not failed, f"{entry.name}: " + "; ".join(failed)
+
+
+def values(model, x, y=None):
+    """Every per-example value the model offers, under one noise."""
+    found = {}
+    for name in VALUES:
+        if hasattr(model, name):
+            torch.manual_seed(0)
+            labelled = () if y is None or name != "loss" else (y,)
+            found[name] = getattr(model, name)(x, *labelled).detach()
+    return found
+
+
+def shapes_are_right_and_finite(entry):  # 1
+    passes(entry, "shape (B,) and finite", "samples are well formed")
+
+
+def batch_row_equals_single(entry):  # 2
+    passes(entry, "one example = its row in a batch")
+
+
+def state_dict_restores_numbers_after_training(entry):  # 3
+    model, x, y = tiny(entry)
+    model.train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if trained:
+        step = torch.optim.SGD(trained, lr=1e-3)
+        (model.loss(x) if y is None else model.loss(x, y)).mean().backward()
+        step.step()
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    other = tiny(entry, seed=1)[0]
+    other.load_state_dict(torch.load(file, weights_only=True))
+    for name, value in values(model.eval(), x, y).items():
+        assert torch.equal(values(other.eval(), x, y)[name], value), name
+
+
+def tensors_are_registered_in_both_precisions(entry):  # 3
+    passes(entry, "every tensor is registered", "state_dict round trip", "float32 = float64")
+
+
+def moves_to_another_device(entry):  # 3
+    if not torch.cuda.is_available():
+        pytest.skip("no other device")
+    model, x, y = tiny(entry)
+    y = None if y is None else y.cuda()
+    for name, value in values(copy.deepcopy(model).cuda(), x.cuda(), y).items():
+        assert value.is_cuda, name
+    assert model.cuda().sample(2).is_cuda
+
+
+def every_parameter_gets_gradient(entry):  # 4
+    passes(entry, "every parameter gets a gradient")
+
+
+def eval_mode_is_deterministic_and_changes_nothing(entry):  # 5
+    passes(entry, "eval mode: same twice, no change")
+
+
+def fits_a_toy_law(entry):  # 6
+    """Held-out nats within 0.1 of the entropy, and never significantly below it."""
+    torch.manual_seed(0)
+    model, law, train, test = toy(entry)
+    if hasattr(model, "start_from"):
+        model.start_from(train)
+    fit(model, train, steps=TOY_STEPS, batch_size=256, lr=5e-3, seed=0, progress=False)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        score = model.log_prob if hasattr(model, "log_prob") else model.elbo
+        excess = law(test) - score(test)  # its mean is the divergence of the model from the law
+    error = 4 * excess.std() / len(excess) ** 0.5
+    assert -error <= excess.mean() <= 0.1, (
+        f"{entry.name}: {excess.mean():.3f} nats over the entropy"
+    )
+
+
+def toy(entry):
+    """An untrained model, log p of the law, training and held-out draws: plane or images."""
+    try:
+        model = entry.build((2,), None)
+        plane = two_gaussians(4000)
+        return model, plane.law.log_prob, plane.train, plane.test
+    except (TypeError, ValueError):
+        model = entry.build((1, 2, 2), 3)
+    log_p = (2 * torch.randn(81, generator=torch.Generator().manual_seed(0))).log_softmax(0)
+    digits = torch.cartesian_prod(*[torch.arange(3)] * 4).view(81, 1, 2, 2).to(torch.uint8)
+    rows = torch.multinomial(log_p.exp(), 12_000, replacement=True)
+    place = torch.tensor([27, 9, 3, 1])
+    law = lambda x: log_p[(x.flatten(1).long() * place).sum(1)]  # noqa: E731
+    return model, law, digits[rows[:8000]], digits[rows[8000:]]
+
+
+def files_exist_on_the_ground_floor(entry):  # 7: test_architecture.py runs them alone
+    root = Path(dgm.__file__).parent
+    assert entry.files
+    for file in entry.files:
+        assert (root / file).is_file(), f"{entry.name} names {file}, which does not exist"
+        assert "from dgm" not in (root / file).read_text(), file
+
+
+def sums_or_integrates_to_one(entry):  # 9
+    passes(entry, "sums or integrates to one", "exp(elbo) sums to one", "bin masses sum to one")
+
+
+def samples_agree_with_density(entry):  # 10
+    passes(entry, "samples follow the density", "samples follow the bin masses")
+
+
+def bounds_are_bounds(entry):  # 11, 16
+    names = ("elbo = iw_bound(1) in mean", "iw_bound rises with k", "bounds <= exact")
+    passes(entry, *names, "exp(elbo) averages to the bin mass")
+
+
+def noise_and_bits_are_counted(entry):
+    passes(entry, "noise fills its bin", "uniform scores log2(levels) bits")
+
+
+def inverse_undoes_forward(entry):  # 12
+    passes(entry, "round trip")
+
+
+def log_det_is_the_autograd_one(entry):  # 13
+    passes(entry, "log_det = autograd")
+
+
+def refuses_bad_input(entry):  # 25
+    """A ValueError that names the argument, and a model that works as before."""
+    model, x, y = tiny(entry)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    good = values(model, x, y)
+    for what, bad in bad_batches(model, x).items():
+        for name in good:
+            with pytest.raises(ValueError, match=r"\bx\b"):
+                getattr(model, name)(bad, *(() if y is None or name != "loss" else (y,)))
+                pytest.fail(f"{entry.name}.{name} accepts {what}")
+    for k, v in model.state_dict().items():
+        assert torch.equal(v, before[k]), k
+    assert all(torch.equal(v, good[n]) for n, v in values(model, x, y).items())
+
+
+def bad_batches(model, x):
+    """Batches no model may accept, by what is wrong with them."""
+    bad = {"an empty batch": x[:0], "a wrong shape": torch.cat((x, x), -1)}
+    if x.is_floating_point():
+        return bad | {"NaN": x * float("nan"), "infinity": x / 0.0, "integers": x.long()}
+    too_large = torch.full_like(x, model.levels).to(torch.int64)
+    return bad | {
+        "too large values": too_large,
+        "negative values": -1 - x.long(),
+        "halves": x + 0.5,
+    }
+
+
+PROMISES = (
+    shapes_are_right_and_finite,
+    batch_row_equals_single,
+    state_dict_restores_numbers_after_training,
+    tensors_are_registered_in_both_precisions,
+    moves_to_another_device,
+    every_parameter_gets_gradient,
+    eval_mode_is_deterministic_and_changes_nothing,
+    fits_a_toy_law,
+    files_exist_on_the_ground_floor,
+    sums_or_integrates_to_one,
+    samples_agree_with_density,
+    bounds_are_bounds,
+    noise_and_bits_are_counted,
+    inverse_undoes_forward,
+    log_det_is_the_autograd_one,
+    refuses_bad_input,
+)
