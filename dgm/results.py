@@ -176,6 +176,8 @@ class Table:
         lines = [list(self.columns), ["---"] * len(self.columns), *rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
+    __repr__ = __str__
+
     def _repr_markdown_(self) -> str:
         return str(self)
 

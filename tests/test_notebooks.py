@@ -130,7 +130,8 @@ def test_every_figure_has_an_alternative_text(nb):
 
 
 def test_one_figure_at_least_can_be_moved(nb):
-    assert any('type="range"' in o.get("data", {}).get("text/html", "") for _, o in outputs(nb))
+    html = [o.get("data", {}).get("text/html", "") for _, o in outputs(nb)]
+    assert any('class="dgm-slider"' in h for h in html)
 
 
 def test_mathematics_and_links_are_portable(nb):

@@ -45,6 +45,12 @@ def readable(app, what, name, obj, options, lines):
     lines[:] = out
 
 
+def short(app, what, name, obj, options, signature, returns):
+    """``Module`` for ``~torch.nn.modules.module.Module`` where Sphinx itself gives up."""
+    return tuple(part and re.sub(r"~(?:\w+\.)+", "", part) for part in (signature, returns))
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", short)
     app.connect("autodoc-process-docstring", readable, priority=400)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,62 @@
+"""Draw the picture of README and front page: walks through the latent space of a trained flow.
+
+python tools/cover.py      (after make train N=13)
+
+Each row goes from one test digit to the next by spherical interpolation in latent space; every tile
+between them is an image the flow decodes, none is in the data.
+"""
+
+import itertools
+import pathlib
+
+import torch
+from matplotlib import pyplot as plt
+
+from dgm import data, zoo
+
+PICTURE = pathlib.Path(__file__).resolve().parents[1] / "book/static/cover.png"
+ROWS = ((0, 6, 8), (3, 5, 9), (1, 4, 7))  # the digits each row visits
+NIGHT = "#0b1020"
+
+
+def slerp(a, b, t):
+    """The point at share t of the great circle from a to b, each (D,)."""
+    angle = torch.acos((a @ b / a.norm() / b.norm()).clamp(-1, 1))
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+
+
+@torch.no_grad()
+def walks(steps=8):
+    """(rows, columns, 8, 8) images between test digits, as the flow sees them."""
+    torch.manual_seed(0)
+    digits, model = data.load("digits"), zoo.load("flowpp", "digits")
+    rows = []
+    for labels in ROWS:
+        picks = torch.stack([digits.test[digits.test_y == k][2] for k in labels])
+        z, _ = model.flow(picks + 0.5)
+        ends = z.flatten(1)
+        path = [
+            slerp(a, b, t)
+            for a, b in itertools.pairwise(ends)
+            for t in torch.linspace(0, 1, steps + 1)[:-1]
+        ]
+        path = torch.stack([*path, ends[-1]]).reshape(-1, *z.shape[1:])
+        rows.append(model.flow.inverse(path)[:, 0].clamp(0, 17))
+    return torch.stack(rows)
+
+
+def main():
+    images = walks()
+    n_rows, n_columns = images.shape[:2]
+    size = (0.72 * n_columns, 0.72 * n_rows)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, facecolor=NIGHT)
+    for ax, image in zip(axes.flat, images.flatten(0, 1), strict=True):
+        ax.imshow(image, cmap="magma", vmin=-1.5, vmax=17, interpolation="bicubic")
+        ax.axis("off")
+    figure.subplots_adjust(0.012, 0.04, 0.988, 0.96, 0.08, 0.08)
+    figure.savefig(PICTURE, dpi=110, facecolor=NIGHT)
+    print(f"{PICTURE}: {PICTURE.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
