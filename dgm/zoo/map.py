@@ -59,8 +59,8 @@ text-decoration-thickness:2px;text-underline-offset:3px}
 .dgm-map a:hover{text-decoration-thickness:3px}
 .dgm-map a:focus-visible{outline:2px solid currentColor;outline-offset:3px;border-radius:3px}
 .dgm-map .dgm-leaf>a{font-weight:600}
-.dgm-map .dgm-code{font-size:.8em;opacity:.9;margin-top:.2rem;line-height:1.75}
-.dgm-map .dgm-code a{font-family:ui-monospace,monospace;text-decoration-thickness:1px;
+.dgm-map .dgm-code{font-size:.8em;opacity:.9;margin-top:.1rem}
+.dgm-map .dgm-code a{display:inline-block;line-height:24px;font-family:ui-monospace,monospace;text-decoration-thickness:1px;
 margin-right:.6em;white-space:nowrap}
 .dgm-map .dgm-later>p{opacity:.75;font-style:italic}
 .dgm-map .dgm-later .dgm-note{opacity:1}
@@ -105,7 +105,7 @@ def figure(link: Callable[[str], str] = page.href, entries: Iterable[Entry] | No
             )
         leaves[tuple(entry.branch)].append(entry)
     tree = "".join(_node(branch, leaves, link) for branch in NODES if len(branch) == 1)
-    root = '<p class="dgm-root"><b>Generative models</b>' + _note("learn p(x) from examples of x")
+    root = '<p class="dgm-root"><b>Generative models</b>' + _note("learn p(x) from examples")
     return HTML(
         f'<nav class="dgm-map" aria-label="Map of generative models"><style>{CSS}</style>'
         f'{root}</p><ul class="dgm-tree">{tree}</ul></nav>'
