@@ -89,12 +89,12 @@ def _spread(places: list[float], gap: float) -> list[float]:
     groups: list[list[float]] = []
     for place in places:
         groups.append([place])
-        while len(groups) > 1 and _stack(groups[-1], gap)[0] < _stack(groups[-2], gap)[-1] + gap:
+        while len(groups) > 1 and _column(groups[-1], gap)[0] < _column(groups[-2], gap)[-1] + gap:
             groups[-2:] = [groups[-2] + groups[-1]]
-    return [place for group in groups for place in _stack(group, gap)]
+    return [place for group in groups for place in _column(group, gap)]
 
 
-def _stack(group: list[float], gap: float) -> list[float]:
+def _column(group: list[float], gap: float) -> list[float]:
     """As many places as in the group, ``gap`` apart, around its mean."""
     first = sum(group) / len(group) - gap * (len(group) - 1) / 2
     return [first + gap * k for k in range(len(group))]

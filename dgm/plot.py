@@ -110,7 +110,7 @@ def curve(
     return ax.figure
 
 
-def _bounds(bounds: float | Sequence[float]) -> tuple[float, ...]:
+def _box(bounds: float | Sequence[float]) -> tuple[float, ...]:
     """(x0, x1, y0, y1) from itself or from half a side."""
     four = tuple(bounds) if isinstance(bounds, Sequence) else (-bounds, bounds) * 2
     if len(four) != 4 or not (four[0] < four[1] and four[2] < four[3]):
@@ -131,7 +131,7 @@ def density(
     ------
     ValueError : wrong shape or NaN from ``log_prob``, or bad bounds.
     """
-    x0, x1, y0, y1 = _bounds(bounds)
+    x0, x1, y0, y1 = _box(bounds)
     x, y = torch.linspace(x0, x1, n), torch.linspace(y0, y1, n)
     grid = torch.cartesian_prod(y, x).flip(1)  # (n * n, 2), x moves fastest
     with torch.no_grad():
@@ -166,7 +166,7 @@ def scatter(
     ax.scatter(*x.T, s=max(3, min(16, 4000 / max(1, len(x)))), c=paint, alpha=0.6, linewidth=0)
     ax.set(aspect="equal", title=title)
     if bounds is not None:
-        x0, x1, y0, y1 = _bounds(bounds)
+        x0, x1, y0, y1 = _box(bounds)
         ax.set(xlim=(x0, x1), ylim=(y0, y1))
     return ax.figure
 
@@ -176,7 +176,7 @@ def warp(
     lines: int = 15, title: str = "", color: str = COLORS[0],
 ) -> Figure:  # fmt: skip
     """Where a map of the plane sends a straight grid: (N, 2) to (N, 2), or to a tuple with it."""
-    x0, x1, y0, y1 = _bounds(bounds)
+    x0, x1, y0, y1 = _box(bounds)
     x, y = torch.linspace(x0, x1, lines), torch.linspace(y0, y1, lines)
     fine_x, fine_y = torch.linspace(x0, x1, 200), torch.linspace(y0, y1, 200)
     ax = ax or plt.subplots(figsize=(4, 3.9))[1]

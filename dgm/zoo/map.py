@@ -60,7 +60,8 @@ text-decoration-thickness:2px;text-underline-offset:3px}
 .dgm-map a:focus-visible{outline:2px solid currentColor;outline-offset:3px;border-radius:3px}
 .dgm-map .dgm-leaf>a{font-weight:600}
 .dgm-map .dgm-code{font-size:.8em;opacity:.9;margin-top:.1rem}
-.dgm-map .dgm-code a{display:inline-block;line-height:24px;font-family:ui-monospace,monospace;text-decoration-thickness:1px;
+.dgm-map .dgm-code a{display:inline-block;line-height:24px;font-family:ui-monospace,monospace;
+text-decoration-thickness:1px;
 margin-right:.6em;white-space:nowrap}
 .dgm-map .dgm-later>p{opacity:.75;font-style:italic}
 .dgm-map .dgm-later .dgm-note{opacity:1}
