@@ -74,6 +74,9 @@ def deep_gaussian_mixture(
 ) -> DeepMixture:
     """A curve of Gaussians through the plane: one latent dimension on a grid."""
     net = MLP(1, 2 * math.prod(shape), hidden, activation=nn.Tanh)
+    with torch.no_grad():  # steeper first units: a curve that can bend from the start
+        net[0].weight.mul_(3.0)
+        net[0].bias.mul_(3.0)
     return DeepMixture(GaussianDecoder(net, floor), *normal_grid(n_codes))
 
 
