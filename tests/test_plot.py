@@ -371,6 +371,28 @@ def test_slider_moves_by_keyboard_alone_and_says_so(browser, address):
     tab.close()
 
 
+AS_JUPYTERLAB_DOES = """() => {  // all markup first, then every script
+    document.body.innerHTML = document.body.innerHTML;
+    document.querySelectorAll('.dgm-controls').forEach(e => e.remove());
+    document.querySelectorAll('[data-ready]').forEach(e => delete e.dataset.ready);
+    document.querySelectorAll('script').forEach(old => {
+        const script = document.createElement('script');
+        script.textContent = old.textContent;
+        old.replaceWith(script);
+    });
+}"""
+
+
+def test_sliders_of_one_page_keep_their_own_frames(browser, address):
+    tab = browser.new_page()
+    tab.goto(address)
+    tab.evaluate(AS_JUPYTERLAB_DOES)
+    tab.locator("input").nth(1).press("End")
+    expected = [["grey: shade 1", "shade 1", 64], ["grey: 5", "5", 0]]
+    assert settled(tab, [*expected, expected[0]]) == [*expected, expected[0]]
+    tab.close()
+
+
 def test_slider_plays_to_the_end_and_can_be_paused(browser, address):
     tab = browser.new_page()
     tab.clock.install()
