@@ -95,6 +95,14 @@ def test_every_chapter_is_in_the_book_and_none_twice():
     assert [d.split("/")[1] for d in DOCS if d.startswith("notebooks/")] == chapters
 
 
+@pytest.mark.parametrize("doc", [d for d in DOCS if d.startswith("notebooks/")])
+def test_every_figure_of_a_chapter_is_on_its_page(doc):
+    cells = json.loads((ROOT / f"{doc}.ipynb").read_text())["cells"]
+    drawn = [o for c in cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    assert drawn
+    assert (SITE / f"{doc}.html").read_text().count('src="../_images/') >= len(drawn)
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
     page = visit(path)

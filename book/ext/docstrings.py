@@ -47,7 +47,9 @@ def readable(app, what, name, obj, options, lines):
 
 def short(app, what, name, obj, options, signature, returns):
     """``Module`` for ``~torch.nn.modules.module.Module`` where Sphinx itself gives up."""
-    return tuple(part and re.sub(r"~(?:\w+\.)+", "", part) for part in (signature, returns))
+    if signature and "<" in signature:  # a default such as <factory> is no Python
+        return tuple(part and re.sub(r"~(?:\w+\.)+", "", part) for part in (signature, returns))
+    return None
 
 
 def setup(app):

@@ -30,7 +30,10 @@ def chapters(root):
 
 
 def number(value):
-    return {True: "holds", False: "fails"}[value] if isinstance(value, bool) else f"{value:.5g}"
+    if isinstance(value, bool):
+        return "holds" if value else "fails"
+    text = f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.5g}"
+    return text.replace("-", "\u2011")  # a hyphen that no line breaks at
 
 
 def published(figure):
@@ -47,9 +50,9 @@ def ledger(root):
     for path in sorted(root.glob("results/*/*.json"), key=lambda p: (p.stem, p.parent.name)):
         book = json.loads(path.read_text())
         title = titles.get(book["chapter"], (book["chapter"], ""))[0]
-        link = f"../notebooks/{book['chapter']}.ipynb"
-        parts.append(f"## {title}: {book['scale']} scale\n\n[The chapter]({link}), measured on: "
-                     f"{book['hardware']}.\n")  # fmt: skip
+        link = f"[The chapter](../notebooks/{book['chapter']}.ipynb), measured"
+        where = link if book["chapter"] in titles else "Measured"
+        parts.append(f"## {title}: {book['scale']} scale\n\n{where} on: {book['hardware']}.\n")
         parts.append("| row | model | figure | ours | unit | kind | published |")
         parts.append("|---|---|---|---:|---|---|---|")
         for f in book["figures"]:
@@ -98,7 +101,8 @@ def reference(root, packages):
                 module = module.removesuffix(".__init__")
             elif file != single:
                 parts.append(f"### {file.stem}\n")
-            parts.append(f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n```\n")
+            only = "\n   :ignore-module-all:" if file.stem == "__init__" else ""  # no re-exports
+            parts.append(f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:{only}\n```\n")
     return "\n".join(parts)
 
 
