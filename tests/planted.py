@@ -37,6 +37,7 @@ SHAPE, ROW, EVAL = (
 TRIP, DET, ONE = "round trip", "log_det = autograd", "sums or integrates to one"
 LAW, DRAWN, REF = "samples follow the density", "samples are well formed", "log_prob = reference"
 IW1, RISE, EXACT = "elbo = iw_bound(1) in mean", "iw_bound rises with k", "bounds <= exact"
+SUM = "exp(elbo) sums to one"
 NOISE, BITS = "noise fills its bin", "uniform scores log2(levels) bits"
 BINS, WEIGHT, BINLAW = (
     "bin masses sum to one",
@@ -895,6 +896,53 @@ def variational_16d():
     return binned(16, noise=learned_noise(16)), integers(16), {}
 
 
+@planted(BINS)
+def inner_density_not_normalised():
+    model = binned()
+    model.flow.base = LacksLogTwoPi((2,))
+    return model, integers(), {}
+
+
+class NotLoaded(Scale):
+    def _load_from_state_dict(self, *args):
+        pass
+
+
+@planted(LOAD)
+def a_layer_does_not_load():
+    flow = realnvp(4)
+    flow.layers[3].__class__ = NotLoaded
+    return flow, table(4), {}
+
+
+class DrawnMixture(CategoricalMixture):
+    """The component is drawn, not summed over: only a bound is left."""
+
+    log_prob = None
+
+    def elbo(self, x):
+        k = torch.randint(3, (len(x), 1))
+        return self.joint_log_prob(x).gather(1, k)[:, 0] + math.log(3)
+
+    def loss(self, x):
+        return -self.elbo(x)
+
+
+class ForgetsPosterior(DrawnMixture):
+    def elbo(self, x):
+        return super().elbo(x) - math.log(3)
+
+
+@healthy
+def drawn_mixture():
+    return DrawnMixture(3, (1, 2, 2), 2), torch.randint(2, (12, 1, 2, 2)), {}
+
+
+@planted(SUM)
+def log_q_of_the_component_left_out():
+    return ForgetsPosterior(3, (1, 2, 2), 2), torch.randint(2, (12, 1, 2, 2)), {}
+
+
 class NoLogK(Dequantize):
     def iw_bound(self, x, k):
         return super().iw_bound(x, k) + math.log(k)
@@ -961,7 +1009,7 @@ class Rounded(Dequantize):
 
 @planted(BINLAW)
 def samples_rounded_not_floored():
-    return remade(Rounded), integers(), {"randomize": 1.0}
+    return remade(Rounded), integers(), {}
 
 
 class ElboSummed(Dequantize):

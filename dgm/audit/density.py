@@ -66,9 +66,9 @@ def frequencies(counts: Tensor, masses: Tensor, what: str) -> Finding:
     return Finding(z, SIGMAS, note)
 
 
-def state_counts(s: Subject) -> Tensor:
-    """How often each state of a small world was sampled, (levels**D,)."""
-    x = s.samples.reshape(-1, s.dims).long()
+def state_counts(s: Subject, x: Tensor | None = None) -> Tensor:
+    """How often each state of a small world is in x (default: the samples), (levels**D,)."""
+    x = (s.samples if x is None else x).reshape(-1, s.dims).long()
     inside = ((x >= 0) & (x < s.levels)).all(1)
     place = s.levels ** torch.arange(s.dims - 1, -1, -1)
     return torch.bincount((x[inside] * place).sum(1), minlength=len(s.states))

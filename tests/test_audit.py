@@ -1,0 +1,144 @@
+"""The audit is itself audited: planted faults are caught by their check, healthy models pass."""
+
+import doctest
+
+import pytest
+import torch
+from planted import HEALTHY, PLANTED, realnvp, table
+from torch import nn
+
+import dgm.audit.passport
+from dgm.audit import audit
+
+SEEDS = 2  # measured once over 5 (planted) and 25 (healthy): caught every time, no false alarm
+
+
+@pytest.mark.parametrize("case", PLANTED, ids=lambda c: c.name)
+def test_planted_fault_is_caught_by_its_checks(case):
+    model, x, options = case.build(0)
+    failed = {c.name for c in audit(model, x, **options).failures}
+    assert set(case.caught_by) <= failed
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("case", HEALTHY, ids=lambda c: c.name)
+def test_healthy_model_passes(case, seed):
+    model, x, options = case.build(seed)
+    audit(model, x, seed=seed, **options).assert_passed()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(25))
+def test_no_false_alarm_and_no_escape_over_seeds(seed):
+    for case in HEALTHY:
+        model, x, options = case.build(seed)
+        audit(model, x, seed=seed, **options).assert_passed()
+    for case in PLANTED if seed < 5 else ():
+        model, x, options = case.build(seed)
+        failed = {c.name for c in audit(model, x, seed=seed, **options).failures}
+        assert set(case.caught_by) <= failed, case.name
+
+
+def test_at_least_25_faults_and_no_check_without_one():
+    assert len(PLANTED) >= 25
+    caught = {name for case in PLANTED for name in case.caught_by}
+    untested = set(dgm.audit.passport.CHECKS) - caught
+    assert not untested
+
+
+def test_model_random_state_and_mode_are_left_alone():
+    model, x = realnvp(4).train(), table(4)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    audit(model, x)
+    assert torch.equal(torch.rand(3), expected)
+    assert model.training
+    assert all(v.dtype == torch.float32 for v in model.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_same_seed_same_report():
+    torch.manual_seed(0)
+    model, x = realnvp(2), table(2)
+    assert str(audit(model, x, seed=3)) == str(audit(model, x, seed=3))
+
+
+def test_report_reads_as_text_and_html():
+    report = audit(realnvp(4), table(4))
+    text, html = str(report), report._repr_html_()
+    assert "round trip" in text
+    assert "do not apply" in text
+    assert max(map(len, text.splitlines())) <= 112
+    assert 'scope="col"' in html
+    assert "<caption" in html
+    assert "http" not in html
+    assert report["round trip"].verdict == "pass"
+    with pytest.raises(KeyError, match="no check 'shape'"):
+        report["shape"]
+
+
+class Raises(nn.Module):
+    def log_prob(self, x):
+        raise RuntimeError("no <idea>")
+
+
+def test_error_inside_a_model_is_a_failure_with_its_message():
+    report = audit(Raises(), table(2))
+    assert not report.passed
+    assert "RuntimeError: no <idea>" in str(report)
+    assert "no &lt;idea&gt;" in report._repr_html_()
+    with pytest.raises(AssertionError, match="no <idea>"):
+        report.assert_passed()
+
+
+class Labelled(nn.Module):
+    """A density of x given one of three labels."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.Parameter(torch.randn(3, 2))
+
+    def log_prob(self, x, y):
+        normal = torch.distributions.Normal(self.mean[y], 1.0)
+        return normal.log_prob(x).sum(1)
+
+    def loss(self, x, y):
+        return -self.log_prob(x, y)
+
+    def sample(self, n, y):
+        with torch.no_grad():
+            return self.mean[y] + torch.randn_like(self.mean[y])
+
+
+def test_conditions_are_passed_on():
+    y = torch.arange(12) % 3
+    report = audit(Labelled(), table(2), y=y).assert_passed()
+    assert report["sums or integrates to one"].verdict == "pass"
+    assert report["samples follow the density"].verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "flow"}, "model must be an nn.Module, got str"),
+        ({"model": nn.Module()}, "it has none"),
+        ({"x": table(2)[:0]}, "at least one example"),
+        ({"x": [1.0]}, "x must be a tensor .* got list"),
+        ({"x": table(2) * float("nan")}, "NaN"),
+        ({"x": torch.tensor([[1, 7]]), "levels": 4}, r"x must lie in 0\.\.3, got 1\.\.7"),
+        ({"y": torch.zeros(3)}, "y must be a tensor with 12"),
+        ({"levels": 1}, "levels must be a whole number of at least 2, got 1"),
+        ({"bounds": (1.0, 0.0)}, "low < high"),
+        ({"randomize": -1.0}, "randomize must be zero or more"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    options = {"model": realnvp(2), "x": table(2)} | change
+    with pytest.raises(ValueError, match=message):
+        audit(options.pop("model"), options.pop("x"), **options)
+
+
+def test_docstring_example_runs():
+    assert doctest.testmod(dgm.audit.passport).failed == 0
