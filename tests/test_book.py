@@ -24,7 +24,7 @@ DOCS = [TOC["root"], *(c["file"] for part in TOC["parts"] for c in part["chapter
 PAGES = [f"{doc}.html" for doc in DOCS]
 # The theme's own faults, not ours: its search field, and its scrolling side bars.
 THEIRS = {"region", "landmark-unique", "scrollable-region-focusable"}
-# The long reference pages are made as the zoo's is, which speaks for them (axe takes a minute each).
+# The long reference pages are made as the zoo's, which speaks for them: axe takes a minute each.
 ALIKE = {"book/api_models.html", "book/api_tools.html"}
 SITE_MB, PAGE_MB = 25, 6
 
