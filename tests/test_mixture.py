@@ -4,6 +4,7 @@ import doctest
 import importlib
 import math
 
+import contract
 import numpy as np
 import pytest
 import torch
@@ -31,6 +32,15 @@ FILES = (
     "kernel_density",
     "deep_mixture",
 )
+
+
+MEMORISERS = ("kernel_density", "pixel_kernel_density")  # training them on their own points is O4
+
+
+@contract.over("mixture", without=dict.fromkeys(MEMORISERS, "fits_a_toy_law"))
+def test_contract(entry, promise):
+    torch.set_default_dtype(torch.float32)
+    promise(entry)
 
 
 @pytest.fixture(autouse=True)

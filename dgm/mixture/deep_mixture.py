@@ -51,10 +51,10 @@ class GaussianDecoder(nn.Module):
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x_b | z_k), (B, K) nats."""
         mean, variance = self.moments(z)
-        if x.ndim != 2 or x.shape[1] != mean.shape[1] or len(x) == 0 or not torch.isfinite(x).all():
-            raise ValueError(
-                f"x must be finite (B, {mean.shape[1]}), B >= 1, got shape {tuple(x.shape)}"
-            )
+        if x.ndim != 2 or x.shape[1] != mean.shape[1] or len(x) == 0:
+            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, {mean.shape[1]}), B >= 1")
+        if not x.is_floating_point() or not torch.isfinite(x).all():
+            raise ValueError(f"x must hold finite floats, got {x.dtype} (NaN and infinity refused)")
         squared = (x[:, None, :] - mean).square() / variance  # (B, K, D)
         return -0.5 * (squared + variance.log() + math.log(2 * math.pi)).sum(-1)
 
@@ -151,6 +151,8 @@ class DeepMixture(nn.Module):
         if n_drawn is not None and not 1 <= n_drawn <= len(codes):
             raise ValueError(f"n_drawn lies in 1 .. {len(codes)}, got {n_drawn}")
         self.decoder, self.n_drawn = decoder, n_drawn
+        if hasattr(decoder, "levels"):
+            self.shape, self.levels = decoder.shape, decoder.levels
         self.register_buffer("codes", codes.clone())
         self.register_buffer("log_weights", log_weights.log_softmax(0))
 

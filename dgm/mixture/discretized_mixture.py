@@ -99,9 +99,9 @@ class DiscretizedMixture(nn.Module):
 
     @torch.no_grad()
     def start_from(self, x: Tensor, generator: torch.Generator | None = None) -> None:
-        """Reset: means at K random examples, every spread that of its pixel, at least one level."""
+        """Reset: means at K random examples, every spread half that of its pixel, at least 0.3."""
         rows = torch.randperm(len(x), generator=generator)[: len(self.logits)]
         flat = x.flatten(1).to(self.means.dtype)
         self.logits.zero_()
         self.means.copy_(flat[rows])
-        self.log_scale.copy_(flat.std(0).clamp_min(1.0).log().expand_as(self.log_scale))
+        self.log_scale.copy_((flat.std(0) / 2).clamp_min(0.3).log().expand_as(self.log_scale))

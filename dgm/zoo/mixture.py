@@ -44,7 +44,7 @@ def categorical_mixture(
 
 
 def discretized_mixture(
-    shape: tuple[int, ...], levels: int, n_components: int = 25
+    shape: tuple[int, ...], levels: int, n_components: int = 100
 ) -> DiscretizedMixture:
     """Diagonal Gaussians cut into bins, for integer images."""
     return DiscretizedMixture(n_components, shape, levels)
