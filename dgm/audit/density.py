@@ -96,10 +96,15 @@ def _latent_ratio(s: Subject) -> Finding:
     z, log_det = s.call("forward", s.samples, y=s.first_y(N_SAMPLES))
     z = z.reshape(len(z), -1)
     log_p = s.evaluate("log_prob", s.samples) - log_det  # (N,), what the model says of z
-    fit, test = z[:N_FIT], z[N_FIT:]
+    finite = z.isfinite().all(1)  # a logit in the flow may round to infinity far out
+    if finite.double().mean() < 0.8:
+        return Finding(math.inf, 0, "forward(sample) is not finite for over a fifth of the samples")
+    fit, test = z[:N_FIT][finite[:N_FIT]], z[N_FIT:].nan_to_num(0, 0, 0)
     shrink = math.sqrt(1 - min(0.5, math.sqrt(2 / s.dims)))
     q = torch.distributions.Normal(fit.mean(0), shrink * fit.std(0).clamp(min=1e-12))
-    return _ratio(q.log_prob(test).sum(1) - log_p[N_FIT:], f"in z, D = {s.dims}")
+    log_ratio = q.log_prob(test).sum(1) - log_p[N_FIT:]
+    log_ratio = log_ratio.masked_fill(~finite[N_FIT:], -math.inf)  # there q has no mass
+    return _ratio(log_ratio, f"in z, D = {s.dims}")
 
 
 @torch.no_grad()

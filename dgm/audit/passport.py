@@ -66,7 +66,8 @@ def audit(
     y : conditions of the batch, (B, ...), passed as `y=` to methods that take it.
     levels : number of integer values; `model.levels` if None. At least 2.
     bounds : (low, high) of the support of a density, numbers or (D,); found from samples if None.
-    randomize : standard deviation of the move; a matrix moves by this over sqrt(inputs).
+    randomize : standard deviation of the move; a matrix moves by this over sqrt(inputs). It is
+        halved, up to four times, where the values or the samples of a flow would overflow.
     reference : the exact log p, x -> (B,) nats, to hold `log_prob` or the bounds against.
 
     Returns
@@ -148,15 +149,38 @@ def _prepare(model: nn.Module, x: Tensor, y: Tensor | None, randomize: float) ->
     x = x.double() if x.is_floating_point() else x
     first = Subject(trial.train(), x, y)
     name = next((n for n in ("loss", "log_prob", "elbo", "energy") if first.offers(n)), None)
-    with torch.no_grad():
-        if name is not None:
-            with suppress(Exception):  # data-dependent start; the checks report what is wrong
-                first.call(name, x)
-        for p in trial.parameters():
-            if p.is_floating_point():
-                fan_in = p[0].numel() if p.dim() > 1 else 1
-                p.add_(torch.randn_like(p), alpha=randomize / math.sqrt(fan_in))
-    return trial.eval()
+    if name is not None:
+        with suppress(Exception), torch.no_grad():  # the checks report what goes wrong here
+            first.call(name, x)
+    moved = _moved(trial, randomize)
+    for half in range(1, 5):  # a deep stack may need a smaller move to stay in range
+        if _in_range(Subject(moved, x, y), name):
+            break
+        moved = _moved(trial, randomize / 2**half)
+    return moved
+
+
+@torch.no_grad()
+def _moved(model: nn.Module, randomize: float) -> nn.Module:
+    """A copy in eval mode with every weight moved at random."""
+    moved = copy.deepcopy(model).eval()
+    for p in moved.parameters():
+        if p.is_floating_point():
+            fan_in = p[0].numel() if p.dim() > 1 else 1
+            p.add_(torch.randn_like(p), alpha=randomize / math.sqrt(fan_in))
+    return moved
+
+
+@torch.no_grad()
+def _in_range(s: Subject, name: str | None, n: int = 256) -> bool:
+    """Whether values are finite, and a flow comes back from its own samples."""
+    with suppress(Exception):
+        if name is not None and not s.call(name, s.x).isfinite().all():
+            return False
+        if s.invertible and s.offers("sample"):
+            z = s.call("forward", s.sample(n), y=s.first_y(n))[0].reshape(n, -1)
+            return z.isfinite().all(1).double().mean().item() > 0.95
+    return True
 
 
 def _run(name: str, check: Callable[[Subject], Finding], subject: Subject) -> Check:
