@@ -36,6 +36,7 @@ class GenerativeClassifier(nn.Module):
                 f"class_counts must be {len(conditionals)} numbers above 0, got {class_counts}"
             )
         self.conditionals = nn.ModuleList(conditionals)
+        self.levels = getattr(conditionals[0], "levels", None)  # of integer data
         self.class_logits = nn.Parameter(counts.log())
 
     def log_joint(self, x: Tensor) -> Tensor:
