@@ -60,7 +60,7 @@ class Flow(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
-        """n draws; a ``temperature`` below 1 shrinks the base sample, and is no longer a draw of p."""
+        """n draws; a ``temperature`` below 1 shrinks it, and no longer draws from p."""
         z = self.base.sample(n) if isinstance(self.base, nn.Module) else self.base.sample((n,))
         return self.inverse(temperature * z)
 

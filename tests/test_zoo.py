@@ -1,0 +1,154 @@
+"""The zoo: entries that hold together; weights that are fresh and whole, and named when not."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import dgm
+from dgm import data, zoo
+from dgm.evaluate import nats
+from dgm.zoo import train, weights
+
+ROOT = Path(dgm.__file__).parents[1]
+TRAINED = [(e.name, d) for e in zoo.entries().values() for d in e.recipes]
+
+
+@pytest.mark.parametrize("entry", zoo.entries().values(), ids=lambda e: e.name)
+def test_entry_points_at_what_exists(entry):
+    assert (ROOT / "notebooks" / f"{entry.chapter}.ipynb").is_file()
+    assert all((ROOT / "dgm" / file).is_file() for file in entry.files)
+    assert any(file.startswith(f"{entry.family}/") for file in entry.files)
+    assert entry.url.startswith("https://")
+    assert entry.rows
+
+
+@pytest.mark.parametrize(("name", "data_name"), TRAINED)
+def test_weights_are_fresh_and_small(name, data_name):
+    file = weights.path(name, data_name)
+    assert file.stat().st_size < 520_000
+    header = weights.read(file)[1]
+    assert header["recipe"] == zoo.get(name).fingerprint(data_name), "make train"
+    assert {"seed", "train_seconds", "best_val", "hardware"} <= set(header)
+    assert float(header["train_seconds"]) < 240
+
+
+@pytest.mark.parametrize(("name", "data_name"), TRAINED)
+def test_loaded_model_scores_what_its_recipe_saw(name, data_name):
+    best = float(weights.read(weights.path(name, data_name))[1]["best_val"])
+    model = zoo.load(name, data_name)
+    assert not model.training
+    assert nats(model, data.load(data_name).val, repeats=4).mean == pytest.approx(best, abs=0.6)
+
+
+def test_every_weight_file_has_a_recipe():
+    known = {weights.path(*pair) for pair in TRAINED}
+    assert set(weights.FOLDER.glob("*.safetensors")) == known
+
+
+def test_unknown_names_are_answered_with_near_ones():
+    with pytest.raises(ValueError, match="realnvp"):
+        zoo.load("realnpv", "digits")
+    with pytest.raises(ValueError, match="no recipe for 'mnist'"):
+        zoo.load("glow", "mnist")
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """One weight file in a folder of its own."""
+    file = weights.path("nice", "digits")
+    shutil.copy(file, tmp_path)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    return tmp_path / file.name
+
+
+def test_a_flipped_bit_is_found(copied):
+    content = bytearray(copied.read_bytes())
+    content[-1000] ^= 1
+    copied.write_bytes(content)
+    with pytest.raises(ValueError, match="corrupted"):
+        zoo.load("nice", "digits")
+
+
+def test_a_truncated_file_is_found(copied):
+    copied.write_bytes(copied.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=rf"{copied.name} are corrupted"):
+        zoo.load("nice", "digits")
+
+
+def test_text_in_place_of_weights_is_found(copied):
+    copied.write_text("not weights at all")
+    with pytest.raises(ValueError, match="corrupted"):
+        zoo.load("nice", "digits")
+
+
+def test_missing_weights_say_how_to_make_them(copied):
+    copied.unlink()
+    with pytest.raises(ValueError, match="make train"):
+        zoo.load("nice", "digits")
+
+
+def test_weights_older_than_their_recipe_are_refused(monkeypatch):
+    entry = zoo.get("nice")
+    recipe = replace(entry.recipes["digits"], sizes={"width": 129})
+    changed = replace(entry, recipes={"digits": recipe})
+    assert changed.fingerprint("digits") != entry.fingerprint("digits")
+    monkeypatch.setattr(zoo, "get", lambda name: changed)
+    with pytest.raises(ValueError, match="stale"):
+        zoo.load("nice", "digits")
+
+
+def test_weights_of_another_model_are_refused():
+    file = weights.path("nice", "digits")
+    with pytest.raises(ValueError, match="do not fit"):
+        weights.load(nn.Linear(2, 2), file, zoo.get("nice").fingerprint("digits"))
+
+
+def test_a_failed_write_leaves_the_old_weights(tmp_path, monkeypatch):
+    file = tmp_path / "a.safetensors"
+    weights.save(nn.Linear(2, 2), file, recipe="x")
+    before = file.read_bytes()
+
+    def broken(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(weights, "save_file", broken)
+    with pytest.raises(OSError, match="no space"):
+        weights.save(nn.Linear(2, 2), file, recipe="y")
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_saved_weights_are_the_rounded_ones(tmp_path):
+    model, copy = nn.Linear(3, 2), nn.Linear(3, 2)
+    weights.save(model, tmp_path / "a.safetensors", recipe="x")
+    weights.load(copy, tmp_path / "a.safetensors", "x")
+    assert torch.equal(copy.weight, model.weight.half().float())
+
+
+def test_fingerprint_ignores_comments_and_sees_code():
+    def one():
+        """Says something."""
+        return 1  # a comment
+
+    def other():
+        return 1
+
+    def changed():
+        return 2
+
+    code = [zoo.entry._code(f).replace(f.__name__, "f") for f in (one, other, changed)]
+    assert code[0] == code[1] != code[2]
+
+
+@pytest.mark.slow
+def test_a_recipe_run_again_gives_the_same_figure():
+    entry = zoo.get("nice")
+    model = train.train(entry, "digits", save=False)
+    committed = float(weights.read(weights.path("nice", "digits"))[1]["best_val"])
+    again = nats(model.eval(), data.load("digits").val, repeats=4).mean
+    assert again == pytest.approx(committed, abs=1.0)
