@@ -134,10 +134,13 @@ def test_page_has_no_serious_accessibility_fault_in_either_theme(visit, path):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = visit(path, width=1280, theme="dark")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    options = {"runOnly": ["wcag2a", "wcag2aa"], "resultTypes": ["violations"]}
+    # Every token of a listing is an element: their colours are checked on the shorter pages.
+    context = {"exclude": [[".highlight"]]} if path.startswith("notebooks/") else None
     faults = []
     for theme in ("dark", "light"):
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
-        found = axe.run(page, options={"runOnly": ["wcag2a", "wcag2aa"]}).response["violations"]
+        found = axe.run(page, context, options).response["violations"]
         faults += [
             f"{theme}: {v['id']}: {n['html'][:160]} {n['failureSummary'][:300]}"
             for v in found

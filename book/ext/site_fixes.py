@@ -1,8 +1,10 @@
-"""Repairs of the rendered site: MathJax from the site itself, no doubled scripts, valid roles."""
+"""Repairs of the rendered site: MathJax from the site itself, tagged formulas, valid roles."""
 
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+
+from docutils import nodes
 
 PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2")  # 2 MB of the package's 24
 
@@ -20,6 +22,14 @@ def copy_mathjax(app, exception):
             shutil.copytree(source, target, dirs_exist_ok=True)
         else:
             shutil.copy(source, target)
+
+
+def keep_tags(app, doctree, docname):
+    r"""Give MathJax a tagged formula as JupyterLab does: Sphinx's ``split`` allows no ``\tag``."""
+    for node in doctree.findall(nodes.math_block):
+        if r"\tag" in node.astext() and not node["nowrap"]:
+            node["nowrap"] = True
+            node[:] = [nodes.Text(rf"\[{node.astext()}\]")]
 
 
 def drop_doubles(app, pagename, template, context, doctree):
@@ -40,6 +50,7 @@ def drop_false_roles(app, pagename, template, context, doctree):
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-chtml.js"
     app.connect("build-finished", copy_mathjax)
+    app.connect("doctree-resolved", keep_tags)
     app.connect("html-page-context", drop_doubles, priority=900)
     app.connect("html-page-context", drop_false_roles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
