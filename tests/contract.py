@@ -178,7 +178,7 @@ def toy(entry):
     """An untrained model, log p of the law, training and held-out draws: plane or images."""
     try:
         model = entry.build((2,), None)
-        plane = two_gaussians(4000)
+        plane = two_gaussians(4000, noise=0.75)
         return model, plane.law.log_prob, plane.train, plane.test
     except (TypeError, ValueError):
         model = entry.build((1, 2, 2), 3)

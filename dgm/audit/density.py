@@ -93,7 +93,7 @@ def _cells(s: Subject) -> Finding:
 @torch.no_grad()
 def _latent_ratio(s: Subject) -> Finding:
     """Flows: z = forward(sample) against log_prob - log_det, the density of z."""
-    z, log_det = s.call("forward", s.samples, y=s.first_y(N_SAMPLES))
+    z, log_det = s.call("forward", s.samples, y=s.first_y(len(s.samples)))
     z = z.reshape(len(z), -1)
     log_p = s.evaluate("log_prob", s.samples) - log_det  # (N,), what the model says of z
     finite = z.isfinite().all(1)  # a logit in the flow may round to infinity far out

@@ -67,7 +67,7 @@ def audit(
     levels : number of integer values; `model.levels` if None. At least 2.
     bounds : (low, high) of the support of a density, numbers or (D,); found from samples if None.
     randomize : standard deviation of the move; a matrix moves by this over sqrt(inputs). It is
-        halved, up to four times, where the values or the samples of a flow would overflow.
+        halved, up to four times, where values overflow or a flow becomes too steep for float64.
     reference : the exact log p, x -> (B,) nats, to hold `log_prob` or the bounds against.
 
     Returns
@@ -173,14 +173,21 @@ def _moved(model: nn.Module, randomize: float) -> nn.Module:
 
 @torch.no_grad()
 def _in_range(s: Subject, name: str | None, n: int = 256) -> bool:
-    """Whether values are finite, and a flow comes back from its own samples."""
+    """Whether values are finite, and a flow can tell its own samples apart in float64."""
     with suppress(Exception):
         if name is not None and not s.call(name, s.x).isfinite().all():
             return False
         if s.invertible and s.offers("sample"):
-            z = s.call("forward", s.sample(n), y=s.first_y(n))[0].reshape(n, -1)
-            return z.isfinite().all(1).double().mean().item() > 0.95
+            own = _returning(s, s.sample(n), s.first_y(n))
+            return _returning(s, s.x, s.y) == 1 and own > 0.95
     return True
+
+
+def _returning(s: Subject, x: Tensor, y: Tensor | None) -> float:
+    """Share of x that inverse(forward(x)) gives back."""
+    again = s.call("inverse", s.call("forward", x, y=y)[0], y=y)
+    close = ((again - x).abs() <= 5e-6 * (1 + x.abs())).reshape(len(x), -1).all(1)
+    return close.double().mean().item()
 
 
 def _run(name: str, check: Callable[[Subject], Finding], subject: Subject) -> Check:

@@ -111,9 +111,9 @@ class Subject:
 
     @cached_property
     def samples(self) -> Tensor:
-        """A fixed set of samples shared by the checks, (N_SAMPLES, ...)."""
+        """A fixed set of samples shared by the checks, N_SAMPLES or half of that where D > 2."""
         with seeded(self.seed + 1000):
-            return self.sample(N_SAMPLES)
+            return self.sample(N_SAMPLES if self.discrete or self.dims <= 2 else N_SAMPLES // 2)
 
     @cached_property
     def states(self) -> Tensor:
@@ -131,7 +131,7 @@ class Subject:
     def draws(self, name: str, x: Tensor, *args: object, repeats: int) -> Tensor:
         """Values of a noisy method on the batch x, drawn again and again, (repeats, B)."""
         y = None if self.y is None else self.y[: len(x)]
-        rows = max(1, 8192 // len(x))  # repeats that go into one call
+        rows = max(1, 8192 // (len(x) * max((1, *args))))  # repeats that go into one call
         parts = []
         for n in [rows] * (repeats // rows) + [repeats % rows] * (repeats % rows > 0):
             many = x.repeat(n, *[1] * (x.dim() - 1))
