@@ -29,7 +29,7 @@ def slerp(a, b, t):
 def walks(steps=8):
     """(rows, columns, 8, 8) images between test digits, as the flow sees them."""
     torch.manual_seed(0)
-    digits, model = data.load("digits"), zoo.load("flowpp", "digits")
+    digits, model = data.load("digits"), zoo.load("nice", "digits")
     rows = []
     for labels in ROWS:
         picks = torch.stack([digits.test[digits.test_y == k][2] for k in labels])
