@@ -2,12 +2,18 @@
 
 import math
 
+import contract
 import pytest
 import torch
 from torch import nn
 
 from dgm.audit import audit
 from dgm.energy.quadrature import LogSquare, QuadratureDensity, log_volume, midpoint_grid
+
+
+@contract.over("energy")
+def test_contract(entry, promise) -> None:
+    promise(entry)
 
 
 def net(dims: int, seed: int = 0) -> nn.Module:

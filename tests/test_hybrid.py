@@ -2,6 +2,7 @@
 
 import itertools
 
+import contract
 import pytest
 import torch
 
@@ -10,6 +11,11 @@ from dgm.distribution.gaussian import FullGaussian
 from dgm.distribution.level_table import LevelTable
 from dgm.hybrid.generative_classifier import GenerativeClassifier
 from dgm.hybrid.shared_trunk import SharedTrunk
+
+
+@contract.over("hybrid")
+def test_contract(entry, promise) -> None:
+    promise(entry)
 
 
 def tiny_tables(seed: int = 0) -> GenerativeClassifier:

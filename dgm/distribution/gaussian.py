@@ -54,10 +54,12 @@ class FullGaussian(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """(B,) nats, exact, for x (B, D)."""
-        if x.dim() != 2 or x.shape[1] != len(self.mean) or not x.is_floating_point():
+        if x.dim() != 2 or x.shape[1] != len(self.mean) or not x.is_floating_point() or not len(x):
             raise ValueError(
-                f"x must be real of shape (B, {len(self.mean)}), got {x.dtype} {tuple(x.shape)}"
+                f"x must be real, (B > 0, {len(self.mean)}), got {x.dtype} {tuple(x.shape)}"
             )
+        if not torch.isfinite(x).all():
+            raise ValueError("x must be finite, got NaN or infinity")
         z = torch.linalg.solve_triangular(self.cholesky(), (x - self.mean).T, upper=False)  # (D, B)
         log_volume = 0.5 * len(z) * math.log(2 * math.pi) + self.log_diagonal.sum()
         return -0.5 * z.square().sum(0) - log_volume

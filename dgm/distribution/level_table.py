@@ -21,8 +21,9 @@ class LevelTable(nn.Module):
 
     Example
     -------
-    >>> LevelTable((1, 2, 2), 16).log_prob(torch.zeros(1, 1, 2, 2, dtype=torch.uint8)).exp() * 16**4
-    tensor([1.], grad_fn=<MulBackward0>)
+    >>> x = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
+    >>> LevelTable((1, 2, 2), 16).log_prob(x)  # -4 log 16
+    tensor([-11.0904], grad_fn=<SumBackward1>)
     """
 
     def __init__(self, shape: tuple[int, ...], levels: int):
@@ -43,19 +44,19 @@ class LevelTable(nn.Module):
         if pseudo_count < 0 or (len(x) == 0 and pseudo_count == 0):
             raise ValueError(f"pseudo_count must be >= 0 (> 0 without data), got {pseudo_count}")
         self = cls(tuple(x.shape[1:]), levels)
-        pixels = self._pixels(x)  # (N, D)
+        pixels = self._pixels(x) if len(x) else x.flatten(1)  # (N, D)
         counts = torch.stack([(pixels == k).sum(0) for k in range(levels)], dim=1)  # (D, levels)
         self.logits.copy_((counts + pseudo_count).log())
         return self
 
     def _pixels(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[1:]) != self.shape or x.is_floating_point():
+        if tuple(x.shape[1:]) != self.shape or x.is_floating_point() or len(x) == 0:
             raise ValueError(
-                f"x must be integers of shape (B, {', '.join(map(str, self.shape))}), "
+                f"x must be integers of shape (B > 0, {', '.join(map(str, self.shape))}), "
                 f"got {x.dtype} of shape {tuple(x.shape)}"
             )
         pixels = x.flatten(1).long()
-        if pixels.numel() and not 0 <= int(pixels.min()) <= int(pixels.max()) < self.levels:
+        if not 0 <= int(pixels.min()) <= int(pixels.max()) < self.levels:
             raise ValueError(
                 f"x must hold levels 0 .. {self.levels - 1}, "
                 f"got values from {int(pixels.min())} to {int(pixels.max())}"

@@ -87,8 +87,12 @@ class QuadratureDensity(nn.Module):
 
     def energy(self, x: Tensor) -> Tensor:
         """(B,): -log g(x), so that log p = -energy - log Z inside the box."""
-        if x.dim() != 2 or x.shape[1] != len(self.box) or not torch.isfinite(x).all():
-            raise ValueError(f"x must be finite, (B, {len(self.box)}), got {tuple(x.shape)}")
+        if x.dim() != 2 or x.shape[1] != len(self.box) or not x.is_floating_point() or not len(x):
+            raise ValueError(
+                f"x must be real, (B > 0, {len(self.box)}), got {x.dtype} {tuple(x.shape)}"
+            )
+        if not torch.isfinite(x).all():
+            raise ValueError("x must be finite, got NaN or infinity")
         return -self.log_g(x).flatten()
 
     def log_prob(self, x: Tensor) -> Tensor:

@@ -22,8 +22,12 @@ class GenerativeClassifier(nn.Module):
 
     Example
     -------
-    >>> classifier = GenerativeClassifier([left, right], class_counts=torch.tensor([30, 70]))
-    >>> classifier.posterior(x).probs  # p(y | x), (B, 2)
+    >>> class Uniform(nn.Module):
+    ...     def log_prob(self, x):
+    ...         return torch.zeros(len(x))
+    >>> model = GenerativeClassifier([Uniform(), Uniform()], class_counts=torch.tensor([30, 70]))
+    >>> model.posterior(torch.rand(1, 1)).probs.detach()  # p(y | x): here only the counts speak
+    tensor([[0.3000, 0.7000]])
     """
 
     def __init__(self, conditionals: Sequence[nn.Module], class_counts: Tensor | None = None):

@@ -11,7 +11,7 @@ from dgm.zoo.entry import Entry
 def grid_energy(
     shape: tuple[int, ...],
     levels: None = None,
-    reach: float = 4.0,
+    reach: float = 8.0,
     width: int = 64,
     n_cells: int = 64,
 ) -> nn.Module:

@@ -9,8 +9,14 @@ from dgm.zoo.entry import Entry
 
 
 def naive_bayes(shape: tuple[int, ...], levels: int, n_classes: int = 10) -> nn.Module:
-    """One table of level frequencies per pixel and class."""
-    return GenerativeClassifier([LevelTable(shape, levels) for _ in range(n_classes)])
+    """One table of level frequencies per pixel and class.
+
+    The tables start unequal, so that the classes part even where no example has a label.
+    """
+    tables = [LevelTable(shape, levels) for _ in range(n_classes)]
+    for table in tables:
+        nn.init.normal_(table.logits, std=0.5)
+    return GenerativeClassifier(tables)
 
 
 def _tiny(seed: int = 0) -> tuple[nn.Module, Tensor]:
