@@ -10,12 +10,13 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RUN = [sys.executable, "-m"]
+BOOK = str(pathlib.Path(sys.executable).with_name("jupyter-book"))
 PYTEST = [*RUN, "pytest", "-n", "2", "--dist", "loadfile"]
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300", "notebooks"]
 STAGES = {
     "lint": [*RUN, "ruff", "check", "."],
     "format": [*RUN, "ruff", "format", "--check", "."],
-    "book": [*RUN, "jupyter_book", "build", ".", "--all", "-W", "-n", "--keep-going", "--quiet"],
+    "book": [BOOK, "build", ".", "--all", "-W", "-n", "--keep-going", "--quiet"],
     "tests": [*PYTEST, "tests"],  # the built pages and a played Colab among them
     "notebooks": [*PYTEST, *NBVAL],
 }
@@ -45,7 +46,7 @@ def main():
             report = pathlib.Path(folder, f"{name}.xml")
             if command[:3] == PYTEST[:3]:
                 command = [*command, f"--junitxml={report}"]
-            print(f"--- {name}: {' '.join(command[1:])}", flush=True)
+            print(f"--- {name}: {' '.join(command)}", flush=True)
             start = time.perf_counter()
             returncode = subprocess.run(command).returncode
             rows.append((name, time.perf_counter() - start, *counts(report, returncode)))
