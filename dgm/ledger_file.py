@@ -67,6 +67,7 @@ def order(figure: dict) -> tuple[str, int, str, str]:
 
 
 def read(path: Path) -> dict:
+    """Return the ledger in a file; a ValueError names the file where it is not one."""
     try:
         ledger = json.loads(path.read_text(encoding="utf-8"))
         sorted(ledger["figures"], key=order)

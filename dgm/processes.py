@@ -49,6 +49,7 @@ class Objective(nn.Module):
             self.precision = torch.autocast("cuda", torch.bfloat16)
 
     def forward(self, *batch: Tensor) -> Tensor:
+        """A batch as ``model.loss`` takes it -> its mean loss, a scalar."""
         with self.precision:
             loss = self.model.loss(*batch)
         if loss.shape != batch[0].shape[:1]:

@@ -42,7 +42,9 @@ class Progress:
 
     @torch.no_grad()
     def average(self, step: int) -> None:
-        """Move the averages towards the weights, faster in the first steps."""
+        """Move the averages, if any are kept, towards the weights; faster in the first steps."""
+        if not self.averages:
+            return
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.averages, self.parameters, 1 - decay)
 
@@ -83,7 +85,10 @@ class Progress:
         ``settings`` must be the same each time. Raises BadCheckpoint and changes nothing where
         the file is damaged or another's.
         """
-        self.path, self.settings = path, settings
+        names = {
+            name: getattr(v, "__name__", str(v)) for name, v in settings.items() if callable(v)
+        }
+        self.path, self.settings = path, settings | names
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             self._restore(path)

@@ -115,7 +115,10 @@ def _review(
         run.write()
 
 
-def _summary(run: Progress) -> Fit:
+def _finish(run: Progress) -> Fit:
+    """Give the model the weights that were kept, in eval mode, and say what happened."""
+    run.model.load_state_dict(run.kept)
+    run.model.eval()
     width = max(1, len(run.losses) // 100)
     ends = list(range(width, len(run.losses) + 1, width))
     means = [sum(run.losses[end - width : end]) / width for end in ends]
@@ -195,9 +198,8 @@ def fit(
     run = Progress(model, optimizer, average)
     if checkpoint is not None:
         named = dict(schedule=schedule, optimizer=type(optimizer), processes=processes, seed=seed)
-        settings |= {name: getattr(v, "__name__", str(v)) for name, v in named.items()}
-        run.resume(Path(checkpoint), settings | {"data": fingerprint(train + held_out)})
-    recent: list[Tensor] = []
+        run.resume(Path(checkpoint), settings | named | {"data": fingerprint(train + held_out)})
+    recent = []
     model.train()
     bar = tqdm(total=steps, initial=run.step, disable=not progress or rank > 0)
     with bar, _left_as_it_was(optimizer, device) as rates:
@@ -214,14 +216,11 @@ def fit(
             if clip_norm is not None:
                 nn.utils.clip_grad_norm_(run.parameters, clip_norm)
             optimizer.step()
-            if average:
-                run.average(step)
+            run.average(step)
             recent.append(loss.detach())
             if (step + 1) % eval_every == 0 or step + 1 == steps:
                 _review(run, recent, held_out, max(batch_size, 256), seed)
                 bar.update(len(recent))
                 bar.set_postfix_str(run.headline())
                 recent.clear()
-    model.load_state_dict(run.kept)
-    model.eval()
-    return _summary(run)
+    return _finish(run)

@@ -18,7 +18,7 @@ from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
 from dgm.flow.elementwise import Flatten, Logit, Permute, Scale
 from dgm.flow.flow import Flow
 from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.masked_coupling import MaskedCoupling, channelwise, checkerboard
+from dgm.flow.masked_coupling import MaskedCoupling, channel_mask, checkerboard_mask
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling, bisect, mixture_logit
 from dgm.flow.multiscale import Multiscale, Squeeze
 
@@ -74,11 +74,11 @@ LAYERS = {
     "affine": (lambda: AffineCoupling(net(2, 4)), (4,)),
     "affine_image": (lambda: AffineCoupling(nn.Conv2d(2, 4, 3, padding=1)), (4, 2, 2)),
     "checkerboard": (
-        lambda: MaskedCoupling(nn.Conv2d(1, 2, 3, padding=1), checkerboard((1, 4, 4))),
+        lambda: MaskedCoupling(nn.Conv2d(1, 2, 3, padding=1), checkerboard_mask((1, 4, 4))),
         (1, 4, 4),
     ),
     "channelwise": (
-        lambda: MaskedCoupling(nn.Conv2d(4, 8, 3, padding=1), channelwise((4, 2, 2), 0)),
+        lambda: MaskedCoupling(nn.Conv2d(4, 8, 3, padding=1), channel_mask((4, 2, 2), 0)),
         (4, 2, 2),
     ),
     "mixture": (lambda: LogisticMixtureCoupling(net(2, 2 * 14), 4), (4,)),
@@ -135,8 +135,8 @@ def test_log_scale_is_bounded():
 
 
 def test_checkerboard_alternates_and_masked_pixels_stay():
-    mask = checkerboard((1, 4, 4))
-    assert torch.equal(mask + checkerboard((1, 4, 4), 0), torch.ones(1, 4, 4))
+    mask = checkerboard_mask((1, 4, 4))
+    assert torch.equal(mask + checkerboard_mask((1, 4, 4), 0), torch.ones(1, 4, 4))
     assert mask[0, 0, 0] == 1
     assert mask[0, 0, 1] == 0
     assert mask[0, 1, 1] == 1
@@ -349,7 +349,7 @@ BAD = {
     "alpha": (lambda: Logit(17, alpha=0.5), "alpha"),
     "max_log_scale": (lambda: AffineCoupling(net(1, 2), 0.0), "max_log_scale"),
     "mask of ones": (lambda: MaskedCoupling(net(1, 2), torch.ones(1, 2, 2)), "mask"),
-    "odd channel mask": (lambda: channelwise((3, 2, 2)), "even number of channels"),
+    "odd channel mask": (lambda: channel_mask((3, 2, 2)), "even number of channels"),
     "not a permutation": (lambda: Permute(3, torch.tensor([0, 0, 2])), "permutation"),
     "scale of zero": (lambda: Scale((2,), 0.0), "start"),
 }

@@ -28,9 +28,9 @@ def test_entry_points_at_what_exists(entry):
 
 @pytest.mark.parametrize(("name", "data_name"), TRAINED)
 def test_weights_are_fresh_and_small(name, data_name):
-    file = weights.path(name, data_name)
+    file = weights.weights_path(name, data_name)
     assert file.stat().st_size < 520_000
-    header = weights.read(file)[1]
+    header = weights.read_weights(file)[1]
     assert header["recipe"] == zoo.get(name).fingerprint(data_name), "make train"
     assert {"seed", "train_seconds", "best_val", "hardware"} <= set(header)
     assert float(header["train_seconds"]) < 240
@@ -38,14 +38,14 @@ def test_weights_are_fresh_and_small(name, data_name):
 
 @pytest.mark.parametrize(("name", "data_name"), TRAINED)
 def test_loaded_model_scores_what_its_recipe_saw(name, data_name):
-    best = float(weights.read(weights.path(name, data_name))[1]["best_val"])
+    best = float(weights.read_weights(weights.weights_path(name, data_name))[1]["best_val"])
     model = zoo.load(name, data_name)
     assert not model.training
     assert nats(model, data.load(data_name).val, repeats=4).mean == pytest.approx(best, abs=0.6)
 
 
 def test_every_weight_file_has_a_recipe():
-    known = {weights.path(*pair) for pair in TRAINED}
+    known = {weights.weights_path(*pair) for pair in TRAINED}
     assert set(weights.FOLDER.glob("*.safetensors")) == known
 
 
@@ -59,7 +59,7 @@ def test_unknown_names_are_answered_with_near_ones():
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """One weight file in a folder of its own."""
-    file = weights.path("nice", "digits")
+    file = weights.weights_path("nice", "digits")
     shutil.copy(file, tmp_path)
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     return tmp_path / file.name
@@ -102,14 +102,14 @@ def test_weights_older_than_their_recipe_are_refused(monkeypatch):
 
 
 def test_weights_of_another_model_are_refused():
-    file = weights.path("nice", "digits")
+    file = weights.weights_path("nice", "digits")
     with pytest.raises(ValueError, match="do not fit"):
-        weights.load(nn.Linear(2, 2), file, zoo.get("nice").fingerprint("digits"))
+        weights.load_weights(nn.Linear(2, 2), file, zoo.get("nice").fingerprint("digits"))
 
 
 def test_a_failed_write_leaves_the_old_weights(tmp_path, monkeypatch):
     file = tmp_path / "a.safetensors"
-    weights.save(nn.Linear(2, 2), file, recipe="x")
+    weights.save_weights(nn.Linear(2, 2), file, recipe="x")
     before = file.read_bytes()
 
     def broken(tensors, path, metadata):
@@ -118,15 +118,15 @@ def test_a_failed_write_leaves_the_old_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(weights, "save_file", broken)
     with pytest.raises(OSError, match="no space"):
-        weights.save(nn.Linear(2, 2), file, recipe="y")
+        weights.save_weights(nn.Linear(2, 2), file, recipe="y")
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_saved_weights_are_the_rounded_ones(tmp_path):
     model, copy = nn.Linear(3, 2), nn.Linear(3, 2)
-    weights.save(model, tmp_path / "a.safetensors", recipe="x")
-    weights.load(copy, tmp_path / "a.safetensors", "x")
+    weights.save_weights(model, tmp_path / "a.safetensors", recipe="x")
+    weights.load_weights(copy, tmp_path / "a.safetensors", "x")
     assert torch.equal(copy.weight, model.weight.half().float())
 
 
@@ -149,6 +149,6 @@ def test_fingerprint_ignores_comments_and_sees_code():
 def test_a_recipe_run_again_gives_the_same_figure():
     entry = zoo.get("nice")
     model = train.train(entry, "digits", save=False)
-    committed = float(weights.read(weights.path("nice", "digits"))[1]["best_val"])
+    committed = float(weights.read_weights(weights.weights_path("nice", "digits"))[1]["best_val"])
     again = nats(model.eval(), data.load("digits").val, repeats=4).mean
     assert again == pytest.approx(committed, abs=1.0)

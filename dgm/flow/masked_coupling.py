@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 
-def checkerboard(shape: tuple[int, int, int], first: int = 1) -> Tensor:
+def checkerboard_mask(shape: tuple[int, int, int], first: int = 1) -> Tensor:
     """Mask (C, H, W) with ``first`` at the top left pixel and alternating from there.
 
-    >>> checkerboard((1, 2, 2))
+    >>> checkerboard_mask((1, 2, 2))
     tensor([[[1., 0.],
              [0., 1.]]])
     """
@@ -18,10 +18,10 @@ def checkerboard(shape: tuple[int, int, int], first: int = 1) -> Tensor:
     return ((rows + columns + 1 - first) % 2 == 0).float().expand(shape).contiguous()
 
 
-def channelwise(shape: tuple[int, int, int], first: int = 1) -> Tensor:
+def channel_mask(shape: tuple[int, int, int], first: int = 1) -> Tensor:
     """Mask (C, H, W) with ``first`` on the first half of the channels and the other value after.
 
-    >>> channelwise((2, 1, 1)).flatten()
+    >>> channel_mask((2, 1, 1)).flatten()
     tensor([1., 0.])
     """
     if shape[0] % 2:

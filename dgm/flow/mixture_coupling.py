@@ -80,7 +80,7 @@ class LogisticMixtureCoupling(nn.Module):
         shift, s = out[..., 0], out[..., 1]
         logits, means, log_scales = out[..., 2:].chunk(3, dim=-1)
         log_scale = self.max_log_scale * torch.tanh(s / self.max_log_scale)
-        log_scales = 3 * torch.tanh(log_scales / 3)  # scales between e^-3 and e^3
+        log_scales = 5 * torch.tanh(log_scales / 5)  # scales between e^-5 and e^5
         return shift, log_scale, logits, means + self.centres, log_scales
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

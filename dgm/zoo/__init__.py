@@ -59,5 +59,5 @@ def load(name: str, data_name: str) -> nn.Module:
         )
     dataset = data.load(data_name)
     model = entry.build(dataset.shape, dataset.levels, **entry.recipes[data_name].sizes)
-    weights.load(model, weights.path(name, data_name), entry.fingerprint(data_name))
+    weights.load_weights(model, weights.weights_path(name, data_name), entry.fingerprint(data_name))
     return model.eval()

@@ -16,12 +16,14 @@ from dgm.train import Fit
 class Recipe:
     """How the committed weights of a system are made on one data set.
 
-    ``sizes`` are the keyword arguments of ``Entry.build``; ``train(model, seed)`` fits the model in
-    place and returns the `Fit`. Both, and ``build`` itself, enter the fingerprint of the weights.
+    ``sizes`` are the keyword arguments of ``Entry.build``; ``train(model, seed, **settings)`` fits
+    the model in place and returns the `Fit`. All of it, and ``build`` itself, enters the
+    fingerprint of the weights.
     """
 
     sizes: dict
-    train: Callable[[nn.Module, int], Fit]
+    train: Callable[..., Fit]
+    settings: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Entry:
         """16 hex digits that change when the recipe's code or sizes do, not with its comments."""
         recipe = self.recipes[data_name]
         parts = [repr(sorted(recipe.sizes.items())), _code(self.build), _code(recipe.train)]
+        parts += [repr(sorted(recipe.settings.items()))] if recipe.settings else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

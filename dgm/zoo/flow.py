@@ -18,7 +18,7 @@ from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
 from dgm.flow.elementwise import Flatten, Logit, Permute, Scale
 from dgm.flow.flow import Flow
 from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.masked_coupling import MaskedCoupling, checkerboard
+from dgm.flow.masked_coupling import MaskedCoupling, checkerboard_mask
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling
 from dgm.flow.multiscale import Multiscale
 from dgm.nets.mlp import MLP, ResidualMLP
@@ -53,9 +53,7 @@ def _stack(
     return [Multiscale(shape, levels)]
 
 
-def _model(
-    layers: list[nn.Module], shape: Shape, levels: int | None, noise: nn.Module | None = None
-) -> nn.Module:
+def _model(layers: list, shape: Shape, levels: int | None, noise=None) -> nn.Module:
     """The flow over a standard normal, its logit first and dequantised where data are integers."""
     if levels is None:
         return Flow(layers, StandardNormal(shape), shape)
@@ -67,7 +65,7 @@ def _halves(shape: Shape) -> Tensor:
     """Order of the flat pixels: first one colour of the checkerboard, then the other."""
     if len(shape) == 1:
         return torch.arange(shape[0])
-    return checkerboard(shape).flatten().argsort(descending=True, stable=True)
+    return checkerboard_mask(shape).flatten().argsort(descending=True, stable=True)
 
 
 def nice(
@@ -77,10 +75,7 @@ def nice(
     width: int = 64,
     dropout: float = 0.0,
 ) -> nn.Module:
-    """NICE: additive couplings of the flattened data, one scale per dimension, logistic base.
-
-    Note: the data are scaled to about [0, 2] first, by a learned factor that is counted.
-    """
+    """NICE: additive couplings, logistic base. Note: data are first scaled to [0, 2], counted."""
     size = torch.Size(shape).numel()
     layers = [Flatten(shape), Permute(size, _halves(shape)), Scale((size,), 2 / (levels or 2))]
     for _ in range(couplings):
@@ -96,7 +91,7 @@ def realnvp(
     width: int = 32,
     dropout: float = 0.0,
 ) -> nn.Module:
-    """RealNVP: checkerboard couplings, then multi-scale channel couplings; on vectors halves only.
+    """RealNVP: checkerboard couplings (of half the width), then multi-scale channel couplings.
 
     Note: ActNorm stands in for the paper's batch normalisation, which ties the examples of a batch.
     """
@@ -107,8 +102,8 @@ def realnvp(
 
     layers = []
     for first in (1, 0, 1, 0) if len(shape) == 3 else ():
-        net = _net(shape[0], 2 * shape[0], shape[1:], width, dropout)
-        layers += [MaskedCoupling(net, checkerboard(shape, first)), ActNorm(shape[0])]
+        net = _net(shape[0], 2 * shape[0], shape[1:], width // 2, dropout)
+        layers += [MaskedCoupling(net, checkerboard_mask(shape, first)), ActNorm(shape[0])]
     return _model(layers + _stack(shape, steps, step), shape, levels)
 
 
@@ -138,10 +133,7 @@ def flowpp(
     noise_width: int = 64,
     noise_dropout: float = 0.0,
 ) -> nn.Module:
-    """Flow++: Glow with mixture-of-logistics couplings and learned dequantisation noise.
-
-    Note: no self-attention in the conditioner.
-    """
+    """Flow++: Glow with mixture couplings and learned noise. Note: no attention."""
 
     def step(channels: int, place: Shape) -> list[nn.Module]:
         out = channels // 2 * (2 + 3 * components)
@@ -181,108 +173,77 @@ def _tiny(build: Callable[..., nn.Module], **sizes) -> Callable[[int], tuple[nn.
     return make
 
 
-def _fit_digits(model: nn.Module, seed: int) -> Fit:
-    """One budget for all four systems; the averaged weights best on validation are kept."""
-    return fit(
-        model,
-        data.load("digits"),
-        steps=1400,
-        lr=2e-3,
-        weight_decay=0.1,
-        warmup=100,
-        clip_norm=1.0,
-        average=0.998,
-        eval_every=100,
-        seed=seed,
-        progress=False,
-    )
+def _fit(model: nn.Module, seed: int, name: str, n: int | None = None, **settings) -> Fit:
+    """Fit a data set; a toy is drawn anew, with ``n`` points and another seed than its test set."""
+    dataset = data.load(name) if n is None else data.load(name, n=n, seed=seed + 1)
+    return fit(model, dataset, clip_norm=1.0, seed=seed, progress=False, **settings)
 
 
-def _fit_plane(name: str) -> Callable[[nn.Module, int], Fit]:
-    """Fit a 2-D toy."""
-
-    def run(model: nn.Module, seed: int) -> Fit:
-        return fit(
-            model,
-            data.load(name),
-            steps=2500,
-            batch_size=256,
-            lr=3e-3,
-            clip_norm=1.0,
-            average=0.995,
-            eval_every=250,
-            seed=seed,
-            progress=False,
-        )
-
-    return run
-
-
-_CHAPTER = "13_coupling_flows"
-_BRANCH = ("explicit", "exact", "flow")
+_DIGITS = dict(name="digits", steps=1400, lr=2e-3, weight_decay=0.1, warmup=100, average=0.998)
+_PLANE = dict(n=50_000, steps=4500, batch_size=512, lr=5e-3, average=0.995, eval_every=500)
 _TOYS = ("moons", "eight_gaussians", "rings", "spirals", "checkerboard")
 
+
+_SIZES = dict(steps=(3,), width=128, components=32)
+
+
+def _digits(**sizes) -> Recipe:
+    return Recipe(sizes, _fit, _DIGITS)
+
+
+def _entry(name: str, title: str, build: Callable, layers: str, rows: str, **rest) -> Entry:
+    """What the four entries share; ``layers`` are the flow files a reader copies beside flow.py."""
+    files = tuple(f"flow/{file}.py" for file in ("flow", *layers.split()))
+    common = dict(family="flow", chapter="13_coupling_flows", branch=("explicit", "exact", "flow"))
+    return Entry(name, title, build=build, files=files, rows=tuple(rows.split()), **common, **rest)
+
+
 ENTRIES = (
-    Entry(
-        name="nice",
-        title="NICE",
-        family="flow",
-        build=nice,
-        files=("flow/flow.py", "flow/coupling.py", "flow/elementwise.py", "flow/dequantize.py"),
-        chapter=_CHAPTER,
-        rows=("N2", "N15"),
+    _entry(
+        "nice",
+        "NICE",
+        nice,
+        "coupling elementwise dequantize",
+        "N2 N15",
         paper="Dinh, Krueger and Bengio (2015)",
         url="https://arxiv.org/abs/1410.8516",
-        branch=_BRANCH,
         tiny=_tiny(nice, width=16),
-        recipes={"digits": Recipe({"width": 128, "dropout": 0.3}, _fit_digits)},
+        recipes={"digits": _digits(width=128, dropout=0.3)},
     ),
-    Entry(
-        name="realnvp",
-        title="RealNVP",
-        family="flow",
-        build=realnvp,
-        files=("flow/flow.py", "flow/coupling.py", "flow/masked_coupling.py", "flow/multiscale.py"),
-        chapter=_CHAPTER,
-        rows=("N1", "N3", "N15"),
+    _entry(
+        "realnvp",
+        "RealNVP",
+        realnvp,
+        "coupling masked_coupling multiscale elementwise actnorm dequantize",
+        "N1 N3 N15",
         paper="Dinh, Sohl-Dickstein and Bengio (2017)",
         url="https://arxiv.org/abs/1605.08803",
-        branch=_BRANCH,
         tiny=_tiny(realnvp, steps=(1, 1), width=8),
-        recipes={"digits": Recipe({"steps": (3, 3), "dropout": 0.2}, _fit_digits)},
+        recipes={"digits": _digits(steps=(4, 4), dropout=0.2)},
     ),
-    Entry(
-        name="glow",
-        title="Glow",
-        family="flow",
-        build=glow,
-        files=("flow/flow.py", "flow/actnorm.py", "flow/invertible_conv.py", "flow/coupling.py"),
-        chapter=_CHAPTER,
-        rows=("N4", "N15"),
+    _entry(
+        "glow",
+        "Glow",
+        glow,
+        "coupling actnorm invertible_conv multiscale elementwise dequantize",
+        "N4 N15",
         paper="Kingma and Dhariwal (2018)",
         url="https://arxiv.org/abs/1807.03039",
-        branch=_BRANCH,
         tiny=_tiny(glow, steps=(1, 1), width=8),
-        recipes={"digits": Recipe({"steps": (4, 4), "dropout": 0.2}, _fit_digits)},
+        recipes={"digits": _digits(steps=(8, 4), width=28, dropout=0.2)},
     ),
-    Entry(
-        name="flowpp",
-        title="Flow++",
-        family="flow",
-        build=flowpp,
-        files=("flow/flow.py", "flow/mixture_coupling.py", "flow/dequantize.py"),
-        chapter=_CHAPTER,
-        rows=("N5", "N15"),
+    _entry(
+        "flowpp",
+        "Flow++",
+        flowpp,
+        "mixture_coupling actnorm invertible_conv multiscale elementwise dequantize",
+        "N5 N15",
         paper="Ho, Chen, Srinivas, Duan and Abbeel (2019)",
         url="https://arxiv.org/abs/1902.00275",
-        branch=_BRANCH,
         tiny=_tiny(flowpp, steps=(1, 1), width=8, components=2, noise_width=8),
         recipes={
-            "digits": Recipe({"steps": (4, 4), "dropout": 0.2, "noise_dropout": 0.2}, _fit_digits)
-        }
-        | {
-            toy: Recipe({"steps": (6,), "width": 64, "components": 8}, _fit_plane(toy))
-            for toy in _TOYS
+            "digits": _digits(steps=(4, 4), dropout=0.2, noise_dropout=0.2),
+            **{name: Recipe(_SIZES, _fit, {"name": name, **_PLANE}) for name in _TOYS},
         },
     ),
 )

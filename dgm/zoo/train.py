@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from dgm import data, runtime, zoo
+from dgm import data, results, runtime, zoo
 from dgm.zoo import weights
 
 
@@ -15,7 +15,7 @@ def train(entry: zoo.Entry, data_name: str, seed: int = 0, save: bool = True) ->
     dataset, recipe = data.load(data_name), entry.recipes[data_name]
     model = entry.build(dataset.shape, dataset.levels, **recipe.sizes)
     start = time.perf_counter()
-    fit = recipe.train(model, seed)
+    fit = recipe.train(model, seed, **recipe.settings)
     header = {
         "system": entry.name,
         "data": data_name,
@@ -23,11 +23,11 @@ def train(entry: zoo.Entry, data_name: str, seed: int = 0, save: bool = True) ->
         "seed": seed,
         "train_seconds": round(time.perf_counter() - start, 1),
         "best_val": f"{fit.best_val:.4f}",
-        "hardware": weights.hardware(),
+        "hardware": results.hardware(),
         "torch": torch.__version__,
     }
     if save:
-        weights.save(model, weights.path(entry.name, data_name), **header)
+        weights.save_weights(model, weights.weights_path(entry.name, data_name), **header)
     size = sum(p.numel() for p in model.parameters())
     print(f"{entry.name} on {data_name}: {header} {size} parameters", flush=True)
     return model

@@ -5,7 +5,6 @@ The stored model *is* the rounded one: every figure of the book is measured on i
 
 import hashlib
 import os
-import platform
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 FOLDER = Path(__file__).parent / "weights"
 
 
-def path(name: str, data_name: str) -> Path:
+def weights_path(name: str, data_name: str) -> Path:
     """Where the weights of one system trained on one data set lie."""
     return FOLDER / f"{name}-{data_name}.safetensors"
 
@@ -32,7 +31,7 @@ def checksum(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def save(model: nn.Module, file: Path, **header: object) -> None:
+def save_weights(model: nn.Module, file: Path, **header: object) -> None:
     """Write the state of ``model`` to ``file``, whole or not at all, with ``header`` as text."""
     tensors = {
         name: value.detach().cpu().half().contiguous()
@@ -50,7 +49,7 @@ def save(model: nn.Module, file: Path, **header: object) -> None:
         draft.unlink(missing_ok=True)
 
 
-def read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header of ``file``.
 
     Raises
@@ -72,7 +71,7 @@ def read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, header
 
 
-def load(model: nn.Module, file: Path, fingerprint: str) -> dict[str, str]:
+def load_weights(model: nn.Module, file: Path, fingerprint: str) -> dict[str, str]:
     """Load ``file`` into ``model`` and return its header.
 
     Raises
@@ -80,7 +79,7 @@ def load(model: nn.Module, file: Path, fingerprint: str) -> dict[str, str]:
     ValueError
         If the weights are corrupted, belong to another model, or are older than their recipe.
     """
-    tensors, header = read(file)
+    tensors, header = read_weights(file)
     if header.get("recipe") != fingerprint:
         raise ValueError(
             f"weights {file} are stale: made by recipe {header.get('recipe')}, the recipe is now "
@@ -91,10 +90,3 @@ def load(model: nn.Module, file: Path, fingerprint: str) -> dict[str, str]:
     except RuntimeError as error:
         raise ValueError(f"weights {file} do not fit the model: {error}") from error
     return header
-
-
-def hardware() -> str:
-    """A short name of this machine, for headers and ledgers."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
