@@ -14,14 +14,14 @@ import pytest
 import dgm
 
 ROOT = Path(dgm.__file__).parent
-MIDDLE = {"audit", "data", "nets"}  # folders; every file directly in dgm/ is middle floor too
+MIDDLE = {"audit", "data", "nets", "plot", "results", "train"}  # and files directly in dgm/
 TOP = {"zoo"}
 GROUND = sorted(
     d.name
     for d in ROOT.iterdir()
     if d.is_dir() and (d / "__init__.py").exists() and d.name not in MIDDLE | TOP
 )
-FRONT_DOORS = {"data/__init__.py", "zoo/__init__.py", "audit/__init__.py"}
+FRONT_DOORS = {f"{d}/__init__.py" for d in ("audit", "data", "plot", "results", "train", "zoo")}
 SUBJECTS = {"torchdiffeq", "constriction", "scipy", "sklearn"}
 FRONT_NAMES = {"load"}  # `data.load`, `zoo.load` and `results.load`: the front doors' own word
 VAGUE = {"utils", "util", "misc", "common", "helpers", "helper"}

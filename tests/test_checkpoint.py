@@ -17,9 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from dgm import checkpoint
-from dgm.checkpoint import BadCheckpoint
-from dgm.train import fit
+from dgm.train import checkpoint, fit
+from dgm.train.checkpoint import BadCheckpoint
 
 
 class Noisy(nn.Module):

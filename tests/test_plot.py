@@ -16,8 +16,9 @@ import torch
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from dgm import figure, page, plot
+from dgm import plot
 from dgm.flow.coupling import AffineCoupling
+from dgm.plot import figure, page
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -219,7 +220,7 @@ def test_source_dedents_methods_and_groups_one_file():
     assert "```python\ndef forward(" in text
     assert "\ndef inverse(" in text
     assert text.count("```python") == 2
-    assert text.count("dgm/flow/coupling.py") == text.count("dgm/plot.py") > 0
+    assert text.count("dgm/flow/coupling.py") == text.count("dgm/plot/draw.py") > 0
 
 
 def test_source_survives_fences_inside_docstrings(tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from dgm.processes import join
 from dgm.train import fit
+from dgm.train.processes import join
 
 
 class Scaled(nn.Module):

@@ -156,7 +156,7 @@ def test_outside_a_checkout_a_figure_is_printed_and_nothing_is_written(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(results, "__file__", str(tmp_path / "dgm" / "results.py"))
+    monkeypatch.setattr(results.ledger, "__file__", str(tmp_path / "dgm" / "ledger.py"))
     assert results.root() is None
     assert Ledger("13_flows").record(**NATS) == NATS["value"]
     assert capsys.readouterr().out == "N3 realnvp digits_test_nats = 93.4123 nats\n"
@@ -242,6 +242,6 @@ def test_the_checkout_of_the_package_is_found_from_elsewhere(tmp_path, monkeypat
     (tmp_path / "results").mkdir()
     (tmp_path / "_toc.yml").touch()
     (tmp_path / "away").mkdir()
-    monkeypatch.setattr(results, "__file__", str(tmp_path / "dgm" / "results.py"))
+    monkeypatch.setattr(results.ledger, "__file__", str(tmp_path / "dgm" / "ledger.py"))
     monkeypatch.chdir("/")
     assert results.root() == tmp_path

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dgm import runtime
-from dgm.processes import join
+from dgm.train.processes import join
 
 
 def test_the_variable_decides_the_scale_and_cuda_where_it_is_silent(monkeypatch):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from dgm.batches import Batches
 from dgm.train import TrainingDiverged, fit
+from dgm.train.batches import Batches
 
 
 class Gaussian(nn.Module):

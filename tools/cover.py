@@ -13,34 +13,24 @@ import torch
 from matplotlib import pyplot as plt
 
 from dgm import data, zoo
+from dgm.distribution.slerp import slerp
 
 PICTURE = pathlib.Path(__file__).resolve().parents[1] / "book/static/cover.png"
 ROWS = ((0, 6, 8), (3, 5, 9), (1, 4, 7))  # the digits each row visits
 NIGHT = "#0b1020"
 
 
-def slerp(a, b, t):
-    """The point at share t of the great circle from a to b, each (D,)."""
-    angle = torch.acos((a @ b / a.norm() / b.norm()).clamp(-1, 1))
-    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
-
-
 @torch.no_grad()
 def walks(steps=8):
     """(rows, columns, 8, 8) images between test digits, as the flow sees them."""
     torch.manual_seed(0)
-    digits, model = data.load("digits"), zoo.load("nice", "digits")
+    digits, model = data.load("digits"), zoo.load("flowpp", "digits")
     rows = []
     for labels in ROWS:
-        picks = torch.stack([digits.test[digits.test_y == k][2] for k in labels])
-        z, _ = model.flow(picks + 0.5)
-        ends = z.flatten(1)
-        path = [
-            slerp(a, b, t)
-            for a, b in itertools.pairwise(ends)
-            for t in torch.linspace(0, 1, steps + 1)[:-1]
-        ]
-        path = torch.stack([*path, ends[-1]]).reshape(-1, *z.shape[1:])
+        ends = model.encode(torch.stack([digits.test[digits.test_y == k][2] for k in labels]))
+        shares = torch.linspace(0, 1, steps + 1)[:-1]
+        legs = [slerp(a, b, shares) for a, b in itertools.pairwise(ends)]
+        path = torch.cat([*legs, ends[-1:]])
         rows.append(model.flow.inverse(path)[:, 0].clamp(0, 17))
     return torch.stack(rows)
 

@@ -7,5 +7,6 @@
 | `gaussian.py`    | a Gaussian with a full covariance                                 |
 | `level_table.py` | independent pixels, one table of level frequencies each           |
 | `conditional.py` | softmax and Gaussian heads: p(y given x) from a network           |
+| `slerp.py`       | interpolation of Gaussian codes along a great circle              |
 | `divergence.py`  | the alpha-divergences, with both directions of KL as ends         |
 """

@@ -114,6 +114,20 @@ class Dequantize(nn.Module):
         """Negative one-sample bound (B,), nats."""
         return -self.elbo(x)
 
+    def _integers(self, y: Tensor) -> Tensor:
+        return y.floor().clamp(0, self.levels - 1).long()
+
     def sample(self, n: int, **options) -> Tensor:
         """n images of integers 0 .. levels - 1: draws of the density, rounded down."""
-        return self.flow.sample(n, **options).floor().clamp(0, self.levels - 1).long()
+        return self._integers(self.flow.sample(n, **options))
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """Integers x (B, ...) -> the code z of the middles of their bins."""
+        self._check(x)
+        return self.flow(x + 0.5)[0]
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes z -> integers x (B, ...)."""
+        return self._integers(self.flow.inverse(z))

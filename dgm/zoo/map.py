@@ -8,7 +8,8 @@ dark (it only uses the page's own text colour), by keyboard and by screen reader
 from collections.abc import Callable, Iterable
 from html import escape
 
-from dgm import page, zoo
+from dgm import zoo
+from dgm.plot import page
 from dgm.zoo.entry import Entry
 
 NODES = {  # branch: (title, what its members offer)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dgm import checkpoint
+from dgm.train import checkpoint
 
 HISTORY = ("losses", "val_steps", "val_losses")
 COUNTS = ("step", "best_step", "best_val")

@@ -1,4 +1,4 @@
-"""The few pictures every chapter draws; also the door to the style, sliders and listings."""
+"""The few pictures every chapter draws."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,13 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from dgm.figure import COLORS, DENSITY, label, style
-from dgm.page import slider, source
-
-__all__ = [
-    "COLORS", "DENSITY", "curve", "density", "images", "label", "scatter", "slider", "source",
-    "style", "warp",
-]  # fmt: skip
+from dgm.plot.figure import COLORS, DENSITY, label
 
 
 def images(

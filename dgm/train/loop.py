@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from dgm.batches import Batches, as_tensors
-from dgm.checkpoint import fingerprint
-from dgm.optimize import make_optimizer, require_settings, schedule_factor, set_rates
-from dgm.processes import join, mean_over_processes, shared_objective
-from dgm.progress import Progress
 from dgm.runtime import derived_seed
+from dgm.train.batches import Batches, as_tensors
+from dgm.train.checkpoint import fingerprint
+from dgm.train.optimize import make_optimizer, require_settings, schedule_factor, set_rates
+from dgm.train.processes import join, mean_over_processes, shared_objective
+from dgm.train.progress import Progress
 
 
 @dataclass(frozen=True)

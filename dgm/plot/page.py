@@ -20,10 +20,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from dgm.figure import pixels
+from dgm.plot.figure import pixels
 
 REPOSITORY = "https://github.com/-OWNER/REPO"  # stamped with the publisher's own address
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def href(path: str) -> str:

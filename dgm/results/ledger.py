@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from dgm import runtime
-from dgm.ledger_file import FIELDS, check, order, plain, read, write
+from dgm.results.file import FIELDS, check, order, plain, read, write
 
 
 class FigureMoved(AssertionError):  # noqa: N818, a moved figure is a failed check

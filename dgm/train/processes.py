@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dgm import runtime
-from dgm.batches import Batches
+from dgm.train.batches import Batches
 
 
 def join() -> tuple[int, int]:
