@@ -12,12 +12,13 @@ import yaml
 
 
 def chapter_links(root):
-    """stem -> (title, first line after it) of every chapter that exists."""
+    """stem -> (title, its question) of every chapter that exists."""
     found = {}
     for path in sorted(root.glob("notebooks/*.ipynb")):
         text = "".join(json.loads(path.read_text())["cells"][0]["source"])
         title, *rest = [line.strip() for line in text.split("\n") if line.strip()]
-        found[path.stem] = (title.lstrip("# "), rest[0].strip("*_ ") if rest else "")
+        bold = re.match(r"\*\*(.+?)\*\*", rest[0] if rest else "")
+        found[path.stem] = (title.lstrip("# "), bold[1] if bold else "")
     return found
 
 
@@ -32,8 +33,10 @@ def chapters(root):
 def number(value):
     if isinstance(value, bool):
         return "holds" if value else "fails"
-    text = f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.5g}"
-    return text.replace("-", "\u2011")  # a hyphen that no line breaks at
+    size = abs(value)
+    layout = ".1e" if 0 < size < 1e-3 else ",.0f" if size >= 1e4 else ",.5g"
+    text = format(value, layout)
+    return text.replace("-", "\u2212")  # a minus, which no line breaks at
 
 
 def published(figure):
@@ -53,15 +56,16 @@ def ledger(root):
         link = f"[The chapter](../notebooks/{book['chapter']}.ipynb), measured"
         where = link if book["chapter"] in titles else "Measured"
         parts.append(f"## {title}: {book['scale']} scale\n\n{where} on: {book['hardware']}.\n")
-        parts.append("| row | model | figure | ours | unit | kind | published |")
-        parts.append("|---|---|---|---:|---|---|---|")
+        parts.append(":::{table}\n:class: dgm-ledger\n")
+        parts.append("| row | figure | ours | kind | published |\n|---|---|---:|---|---|")
         for f in book["figures"]:
-            name = f["name"].replace("_", " ")
+            model = f"`{f['model']}` " if f["model"] else ""
+            unit = "" if f["unit"] in (None, "1") else f" {f['unit']}"
             parts.append(
-                f"| {f['row']} | {f['model'] or '–'} | {name} | {number(f['value'])}"
-                f" | {f['unit'] or '–'} | {f['kind']} | {published(f)} |"
+                f"| {f['row']} | {model}{f['name'].replace('_', ' ')} | {number(f['value'])}{unit}"
+                f" | {f['kind']} | {published(f)} |"
             )
-        parts.append("")
+        parts.append(":::\n")
     return "\n".join(parts)
 
 

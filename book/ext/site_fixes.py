@@ -1,5 +1,6 @@
 """Repairs of the rendered site: MathJax from the site itself, tagged formulas, valid roles."""
 
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,10 +48,42 @@ def drop_false_roles(app, pagename, template, context, doctree):
         context["body"] = context["body"].replace('<div role="list" ', "<div ")
 
 
+def name_solutions(app, pagename, template, context, doctree):
+    """The folded code of an exercise says that it is the solution."""
+    if "body" in context:
+        context["body"] = re.sub(
+            r'(<div class="cell [^"]*exercise-solution.*?</summary>)',
+            lambda m: m[1].replace("the code<", "the solution<"),
+            context["body"],
+            flags=re.DOTALL,
+        )
+
+
+WIDE = 600  # pixels: on a phone such a figure is swiped, not shrunk until nothing can be read
+
+
+def mark_wide_figures(app, pagename, template, context, doctree):
+    """Give wide figures and sliders the class ``dgm-wide``; book.css does the rest."""
+    if "body" not in context:
+        return
+
+    def mark(found):
+        return found[0] if int(found[3]) < WIDE else f"{found[1]}dgm-wide {found[2]}{found[3]}"
+
+    body = re.sub(r'(class=")(dgm-slider"[^>]*max-width:)(\d+)', mark, context["body"])
+    context["body"] = re.sub(
+        r'(<a class=")(reference internal image-reference"[^>]*><img [^>]*style="width: )(\d+)',
+        mark,
+        body,
+    )
+
+
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-chtml.js"
     app.connect("build-finished", copy_mathjax)
     app.connect("doctree-resolved", keep_tags)
     app.connect("html-page-context", drop_doubles, priority=900)
     app.connect("html-page-context", drop_false_roles)
+    app.connect("html-page-context", name_solutions)
+    app.connect("html-page-context", mark_wide_figures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
