@@ -41,7 +41,7 @@ def number(value):
 
 def published(figure):
     if figure["published"] is None:
-        return "–"
+        return ""
     source = figure["source"] or ""
     shown = f"[source]({source})" if source.startswith("http") else source
     return f"{number(figure['published'])} ({shown})" if shown else number(figure["published"])

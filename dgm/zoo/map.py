@@ -44,7 +44,7 @@ CSS = """
 .dgm-map .dgm-node::before{content:"";position:absolute;left:0;top:0;width:1rem;height:1.15rem;
 border:solid var(--dgm-rail);border-width:0 0 2px 2px;border-bottom-left-radius:8px}
 .dgm-map .dgm-node:not(:last-child)::before{border-left-color:transparent}
-.dgm-map .dgm-node:not(:last-child)::after{content:"";position:absolute;left:0;top:0;bottom:-.3rem;
+.dgm-map .dgm-node:not(:last-child)::after{content:"";position:absolute;left:0;top:0;bottom:0;
 border-left:2px solid var(--dgm-rail)}
 .dgm-map b{font-weight:650}
 .dgm-map .dgm-kind>p>b{border-bottom:3px solid var(--dgm-kind)}
@@ -124,7 +124,7 @@ def _children(branch: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _note(text: str) -> str:
-    return f'<span class="dgm-dot"> · </span><span class="dgm-note">{escape(text)}</span>'
+    return f'<span class="dgm-dot"> ·\u00a0</span><span class="dgm-note">{escape(text)}</span>'
 
 
 def _node(branch: tuple[str, ...], leaves: dict, link: Callable[[str], str]) -> str:
@@ -151,11 +151,12 @@ def _leaves(entries: list[Entry], link: Callable[[str], str]) -> str:
 def _leaf(entry: Entry, link: Callable[[str], str]) -> str:
     """One system: its title leads to the chapter, each file name to the code."""
     chapter, files = targets(entry)
+    where = "chapter\u00a0" + entry.chapter.split("_")[0].lstrip("0")
     code = " ".join(
         f'<a href="{escape(link(file))}">{escape(file.rsplit("/", 1)[-1])}</a>' for file in files
     )
     return (
         f'<li class="dgm-leaf"><a href="{escape(link(chapter))}">{escape(entry.title)}</a>'
-        f"{_note('chapter ' + entry.chapter.split('_')[0].lstrip('0'))}"
+        f"{_note(where)}"
         f'<p class="dgm-code">{code}</p></li>'
     )
