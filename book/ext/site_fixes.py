@@ -25,6 +25,19 @@ def copy_mathjax(app, exception):
             shutil.copy(source, target)
 
 
+def drop_icon_script(app, exception):
+    """The theme loads its icons twice, as fonts and as 1.5 MB of script: the fonts do."""
+    if exception is not None or app.builder.format != "html":
+        return
+    script = re.compile(r'<script src="[^"]*fontawesome[^"]*/all\.min\.js[^"]*"></script>\s*')
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if script.search(text):
+            page.write_text(script.sub("", text), encoding="utf-8")
+    for path in Path(app.outdir).glob("_static/vendor/fontawesome/*/js"):
+        shutil.rmtree(path)
+
+
 def keep_tags(app, doctree, docname):
     r"""Give MathJax a tagged formula as JupyterLab does: Sphinx's ``split`` allows no ``\tag``."""
     for node in doctree.findall(nodes.math_block):
@@ -81,6 +94,7 @@ def mark_wide_figures(app, pagename, template, context, doctree):
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-chtml.js"
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", drop_icon_script)
     app.connect("doctree-resolved", keep_tags)
     app.connect("html-page-context", drop_doubles, priority=900)
     app.connect("html-page-context", drop_false_roles)
