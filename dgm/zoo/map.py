@@ -44,7 +44,7 @@ CSS = """
 .dgm-map .dgm-node::before{content:"";position:absolute;left:0;top:0;width:1rem;height:1.15rem;
 border:solid var(--dgm-rail);border-width:0 0 2px 2px;border-bottom-left-radius:8px}
 .dgm-map .dgm-node:not(:last-child)::before{border-left-color:transparent}
-.dgm-map .dgm-node:not(:last-child)::after{content:"";position:absolute;left:0;top:0;bottom:0;
+.dgm-map .dgm-node:not(:last-child)::after{content:"";position:absolute;left:0;top:0;bottom:-.3rem;
 border-left:2px solid var(--dgm-rail)}
 .dgm-map b{font-weight:650}
 .dgm-map .dgm-kind>p>b{border-bottom:3px solid var(--dgm-kind)}
