@@ -21,7 +21,7 @@ from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
 from dgm.flow.elementwise import Logit, Permute, Scale
 from dgm.flow.flow import Flow
 from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.masked_coupling import MaskedCoupling, checkerboard
+from dgm.flow.masked_coupling import MaskedCoupling, checkerboard_mask
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling
 from dgm.flow.multiscale import Multiscale
 from dgm.mixture.categorical_mixture import CategoricalMixture
@@ -167,7 +167,7 @@ def glow_image():
 
 @healthy
 def masked_image():
-    masks = (checkerboard((1, 4, 4), first) for first in (0, 1))
+    masks = (checkerboard_mask((1, 4, 4), first) for first in (0, 1))
     return (
         Flow([MaskedCoupling(conv(1, 2), m) for m in masks], StandardNormal((1, 4, 4))),
         images(),
@@ -496,7 +496,7 @@ class MaskAttribute(MaskedCoupling):
 
 @planted(STATE)
 def mask_as_a_plain_attribute():
-    masks = (checkerboard((1, 4, 4), first) for first in (0, 1))
+    masks = (checkerboard_mask((1, 4, 4), first) for first in (0, 1))
     return (
         Flow([MaskAttribute(conv(1, 2), m) for m in masks], StandardNormal((1, 4, 4))),
         images(),

@@ -11,6 +11,7 @@ from torch import nn
 from torch.distributions import MixtureSameFamily, Normal
 from torch.distributions.categorical import Categorical
 
+from dgm import zoo
 from dgm.distribution.normal import StandardNormal
 from dgm.flow.actnorm import ActNorm
 from dgm.flow.coupling import AdditiveCoupling, AffineCoupling
@@ -309,7 +310,7 @@ def test_flow_noise_starts_uniform_and_stays_normalised():
 def test_samples_are_integers_in_range():
     flow = Flow([Logit(5)], StandardNormal((2,)), (2,))
     drawn = Dequantize(flow, 5).sample(500)
-    assert drawn.dtype == torch.int64
+    assert drawn.dtype == torch.uint8
     assert drawn.unique().tolist() == [0, 1, 2, 3, 4]
 
 
@@ -360,6 +361,17 @@ def test_bad_input_is_named(name):
     make, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_gpu_configuration_of_the_chapter_runs_on_28_by_28_images():
+    torch.set_default_dtype(torch.float32)
+    model = zoo.get("flowpp").build((1, 28, 28), 256, steps=(8, 8), width=96, noise_width=128)
+    x = torch.randint(0, 256, (2, 1, 28, 28), dtype=torch.uint8)
+    loss = model.train().loss(x)
+    loss.mean().backward()
+    bits = loss / (784 * math.log(2))
+    assert ((bits > 7) & (bits < 14)).all()  # no code for uniform noise is shorter than 8 bits
+    assert model.eval().sample(2).shape == x.shape
 
 
 @pytest.mark.parametrize("name", FILES)

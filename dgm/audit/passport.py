@@ -173,14 +173,30 @@ def _moved(model: nn.Module, randomize: float) -> nn.Module:
 
 @torch.no_grad()
 def _in_range(s: Subject, name: str | None, n: int = 256) -> bool:
-    """Whether values are finite, and a flow can tell its own samples apart in float64."""
-    with suppress(Exception):
+    """Whether values are finite, a flow can tell its own samples apart in float64, and the
+    samples of a plane can be covered by a grid: the move shall hide no fault behind rounding."""
+    with suppress(Exception):  # out of range too; what still fails after a smaller move is reported
         if name is not None and not s.call(name, s.x).isfinite().all():
             return False
         if s.invertible and s.offers("sample"):
-            own = _returning(s, s.sample(n), s.first_y(n))
-            return _returning(s, s.x, s.y) == 1 and own > 0.95
-    return True
+            drawn = s.sample(n)
+            own = _returning(s, drawn, s.first_y(n))
+            compact = _compact(drawn.flatten(1), s.x.flatten(1))
+            return _returning(s, s.x, s.y) == 1 and own > 0.95 and compact
+        return True
+    return False
+
+
+def _compact(drawn: Tensor, x: Tensor) -> bool:
+    """Whether draws (N, D), D <= 2, are no heap of spikes and tails, nor far wider than the data.
+
+    98 % of them must lie within 20 times the width of their inner half, and 100 times that of x.
+    """
+    if drawn.shape[1] > 2:
+        return True
+    q = drawn.quantile(drawn.new_tensor([0.01, 0.25, 0.75, 0.99]), dim=0)
+    limit = torch.minimum(20 * (q[2] - q[1]), 100 * (x.amax(0) - x.amin(0)).clamp_min(0.1))
+    return bool((q[3] - q[0] <= limit).all())
 
 
 def _returning(s: Subject, x: Tensor, y: Tensor | None) -> float:

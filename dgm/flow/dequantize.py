@@ -84,6 +84,9 @@ class Dequantize(nn.Module):
     def _check(self, x: Tensor) -> None:
         if x.is_floating_point() or x.dtype == torch.bool:
             raise ValueError(f"x must be integers as stored, got {x.dtype}")
+        shape = getattr(self.flow, "shape", None)
+        if shape is not None and tuple(x.shape[1:]) != shape:
+            raise ValueError(f"x must have shape (B, {shape}), got {tuple(x.shape)}")
         if len(x) == 0:
             raise ValueError("x is an empty batch")
         low, high = int(x.min()), int(x.max())
@@ -115,10 +118,11 @@ class Dequantize(nn.Module):
         return -self.elbo(x)
 
     def _integers(self, y: Tensor) -> Tensor:
-        return y.floor().clamp(0, self.levels - 1).long()
+        stored = torch.uint8 if self.levels <= 256 else torch.int64
+        return y.floor().clamp(0, self.levels - 1).to(stored)
 
     def sample(self, n: int, **options) -> Tensor:
-        """n images of integers 0 .. levels - 1: draws of the density, rounded down."""
+        """n draws of the density, rounded down: integers as stored (uint8 up to 256 levels)."""
         return self._integers(self.flow.sample(n, **options))
 
     @torch.no_grad()

@@ -62,15 +62,22 @@ class LogisticMixtureCoupling(nn.Module):
     components : number K of logistics in each mixture.
     max_log_scale : bound of the outer log-scale a, by a tanh.
     spread : start of the component means, evenly spaced over [-spread, spread].
+    sharpness : bound of the components' log-scales, by a tanh.
     """
 
     def __init__(
-        self, net: nn.Module, components: int, max_log_scale: float = 2.0, spread: float = 2.0
+        self,
+        net: nn.Module,
+        components: int,
+        max_log_scale: float = 2.0,
+        spread: float = 2.0,
+        sharpness: float = 3.0,
     ):
         super().__init__()
         if components < 1:
             raise ValueError(f"components must be at least 1, got {components}")
-        self.net, self.components, self.max_log_scale = net, components, max_log_scale
+        self.net, self.components = net, components
+        self.max_log_scale, self.sharpness = max_log_scale, sharpness
         self.register_buffer("centres", torch.linspace(-spread, spread, components))
 
     def _mixture(self, a: Tensor, like: Tensor) -> tuple[Tensor, ...]:
@@ -80,7 +87,7 @@ class LogisticMixtureCoupling(nn.Module):
         shift, s = out[..., 0], out[..., 1]
         logits, means, log_scales = out[..., 2:].chunk(3, dim=-1)
         log_scale = self.max_log_scale * torch.tanh(s / self.max_log_scale)
-        log_scales = 5 * torch.tanh(log_scales / 5)  # scales between e^-5 and e^5
+        log_scales = self.sharpness * torch.tanh(log_scales / self.sharpness)
         return shift, log_scale, logits, means + self.centres, log_scales
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,14 +100,15 @@ class LogisticMixtureCoupling(nn.Module):
         z = torch.cat((y * log_scale.exp() + shift, a), dim=1)
         return z, (log_slope + log_scale).flatten(1).sum(1)
 
-    def inverse(self, z: Tensor, tol: float = 1e-6, max_iter: int = 200) -> Tensor:
-        """z (B, C, ...) -> x (B, C, ...) within ``tol``, by bisection.
+    def inverse(self, z: Tensor, tol: float | None = None, max_iter: int = 200) -> Tensor:
+        """z (B, C, ...) -> x (B, C, ...) within ``tol`` (None: 8 units of precision), by bisection.
 
         Raises
         ------
         RuntimeError
             If the bisection did not reach ``tol`` within ``max_iter`` steps.
         """
+        tol = 8 * torch.finfo(z.dtype).eps if tol is None else tol
         b, a = z.chunk(2, dim=1)
         shift, log_scale, *mixture = self._mixture(a, b)
         y = (b - shift) * (-log_scale).exp()

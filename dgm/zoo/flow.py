@@ -129,6 +129,7 @@ def flowpp(
     steps: Sequence[int] = (4, 4),
     width: int = 32,
     components: int = 4,
+    sharpness: float = 3.0,
     dropout: float = 0.0,
     noise_width: int = 64,
     noise_dropout: float = 0.0,
@@ -138,7 +139,7 @@ def flowpp(
     def step(channels: int, place: Shape) -> list[nn.Module]:
         out = channels // 2 * (2 + 3 * components)
         net = _net(channels // 2, out, place, width, dropout)
-        coupling = LogisticMixtureCoupling(net, components)
+        coupling = LogisticMixtureCoupling(net, components, sharpness=sharpness)
         return [ActNorm(channels), InvertibleConv1x1(channels), coupling]
 
     layers = _stack(shape, steps, step)
@@ -184,7 +185,7 @@ _PLANE = dict(n=50_000, steps=4500, batch_size=512, lr=5e-3, average=0.995, eval
 _TOYS = ("moons", "eight_gaussians", "rings", "spirals", "checkerboard")
 
 
-_SIZES = dict(steps=(3,), width=128, components=32)
+_SIZES = dict(steps=(3,), width=128, components=32, sharpness=5.0)
 
 
 def _digits(**sizes) -> Recipe:
