@@ -18,3 +18,15 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="slow: make test-slow"))
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """An empty checkout around the working folder."""
+    (tmp_path / "_toc.yml").touch()
+    (tmp_path / "results").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    monkeypatch.setenv("DGM_SCALE", "laptop")
+    monkeypatch.delenv("DGM_RESULTS", raising=False)
+    return tmp_path

@@ -165,7 +165,7 @@ def test_title_and_setup_have_their_shape(nb, path):
     assert setup.startswith(SETUP)
     for call in ("plot.style()", "runtime.seed(0)", f'results.Ledger("{path.stem}")'):
         assert call in setup
-    assert len([line for line in setup.split("\n") if line.strip()]) <= 10  # as ruff spreads it
+    assert len([line for line in setup.split("\n") if line.strip()]) <= 8
     assert not any("pip install" in c.source for c in code(nb)[1:])
 
 

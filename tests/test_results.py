@@ -16,18 +16,6 @@ NATS = {"row": "N3", "name": "digits_test_nats", "value": 93.4123456, "unit": "n
 NATS |= {"kind": "bound", "model": "realnvp", "tolerance": 0.05}
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """An empty checkout around the working folder."""
-    (tmp_path / "_toc.yml").touch()
-    (tmp_path / "results").mkdir()
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path / "notebooks")
-    monkeypatch.setenv("DGM_SCALE", "laptop")
-    monkeypatch.delenv("DGM_RESULTS", raising=False)
-    return tmp_path
-
-
 def path(checkout, chapter="13_flows", scale="laptop"):
     return checkout / "results" / scale / f"{chapter}.json"
 

@@ -9,18 +9,6 @@ NATS = {"row": "N3", "name": "digits_test_nats", "value": 93.4123456, "unit": "n
 NATS |= {"kind": "bound", "model": "realnvp", "tolerance": 0.05}
 
 
-@pytest.fixture
-def checkout(tmp_path, monkeypatch):
-    """An empty checkout around the working folder."""
-    (tmp_path / "_toc.yml").touch()
-    (tmp_path / "results").mkdir()
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path / "notebooks")
-    monkeypatch.setenv("DGM_SCALE", "laptop")
-    monkeypatch.delenv("DGM_RESULTS", raising=False)
-    return tmp_path
-
-
 def test_a_table_shows_units_dashes_and_truth_and_escapes_html(checkout):
     ledger = Ledger("13_flows")
     ledger.record(**NATS, published=126.1, source="a | b <i>")

@@ -39,9 +39,12 @@ def test_weights_are_fresh_and_small(name, data_name):
 @pytest.mark.parametrize(("name", "data_name"), TRAINED)
 def test_loaded_model_scores_what_its_recipe_saw(name, data_name):
     best = float(weights.read_weights(weights.weights_path(name, data_name))[1]["best_val"])
-    model = zoo.load(name, data_name)
+    model, dataset = zoo.load(name, data_name), data.load(data_name)
     assert not model.training
-    assert nats(model, data.load(data_name).val, repeats=4).mean == pytest.approx(best, abs=0.6)
+    again = nats(model, dataset.val, repeats=4)
+    # the noise of a bound, or of another draw of a toy
+    near = 0.3 if dataset.levels else 4 * again.standard_error
+    assert again.mean == pytest.approx(best, abs=near)
 
 
 def test_every_weight_file_has_a_recipe():
