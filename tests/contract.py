@@ -40,12 +40,16 @@ VALUES = ("log_prob", "elbo", "loss")
 TOY_ATTEMPTS = 4
 
 
-def over(family: str, without: dict[str, str] | None = None):
-    """Parametrise a test over (entry, promise); `without` maps entry names to left-out promises."""
+def over(family: str, chapter: str = "", without: dict[str, str] | None = None):
+    """Parametrise a test over (entry, promise); `without` maps entry names to left-out promises.
+
+    `chapter` keeps to the entries of one chapter, where a family fills several.
+    """
     without = without or {}
     found = [e for e in zoo.entries().values() if e.family == family]
+    found = [e for e in found if e.chapter.startswith(chapter)]
     if not found:
-        raise ValueError(f"the zoo has no entry of the family {family!r}")
+        raise ValueError(f"the zoo has no entry of the family {family!r} in chapter {chapter!r}")
     pairs = [
         pytest.param(entry, promise, id=f"{entry.name}-{promise.__name__}")
         for entry in found

@@ -157,7 +157,7 @@ def test_keyboard_reaches_the_text(visit, path):
     page.keyboard.press("Tab")
     assert "main-content" in page.evaluate("document.activeElement.closest('a, div').outerHTML")
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main-content")
+    page.wait_for_url("**#main-content", wait_until="commit", timeout=10_000)
     sliders = page.locator("main input[type=range]")
     for i in range(sliders.count()):
         before = sliders.nth(i).input_value()

@@ -22,6 +22,13 @@ import torch
 ROWS = {  # the checklist rows a chapter must record at least one figure for
     "01_joint_and_likelihood": "F1 F2 F3 F4 F5 F6 F7 F8",
     "02_mixtures_and_unbounded_likelihood": "F15 F9 O4",
+    "03_linear_codes": "R1 R4 R6 R7",
+    "04_autoencoders": "R2 R3 R5 V18",
+    "05_vae": "V1 V2 V4 V5 R11",
+    "06_posteriors_and_priors": "V20",
+    "10_autoregressive": "A1 A4 A7 A8",
+    "11_pixel_models": "A2 A3 A4",
+    "12_sequences": "A5 A6 A8",
     "13_coupling_flows": "N1 N2 N3 N4 N5 N15",
 }
 # What a front end other than the book shows raw: MyST roles and directives, macros of the book.

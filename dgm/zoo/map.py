@@ -16,6 +16,7 @@ NODES = {  # branch: (title, what its members offer)
     ("explicit",): ("Explicit density", "p(x) itself is written down"),
     ("explicit", "exact"): ("Exact", "log p(x) can be computed"),
     ("explicit", "exact", "mixture"): ("Mixtures", "a sum over a few causes"),
+    ("explicit", "exact", "linear"): ("Linear factor models", "a few causes, added up"),
     ("explicit", "exact", "autoregressive"): ("Autoregressive models", "one value after the other"),
     ("explicit", "exact", "flow"): ("Flows", "an invertible change of variables"),
     ("explicit", "bound"): ("Bounded", "a lower bound on log p(x)"),
@@ -23,6 +24,9 @@ NODES = {  # branch: (title, what its members offer)
     ("explicit", "bound", "diffusion"): ("Diffusion models", "noise undone step by step"),
     ("explicit", "unnormalised"): ("Unnormalised", "log p(x) up to an unknown constant"),
     ("explicit", "unnormalised", "energy"): ("Energy-based models", "low energy where data lie"),
+    ("code",): ("Codes without a density", "a representation, but no p(x)"),
+    ("code", "linear"): ("Linear codes", "a matrix there and back"),
+    ("code", "autoencoder"): ("Autoencoders", "networks there and back"),
     ("implicit",): ("Implicit density", "only samples, no p(x)"),
     ("implicit", "adversarial"): ("Adversarial networks", "a critic compares them with data"),
 }
@@ -31,6 +35,7 @@ KIND_COLORS = {
     "exact": "#2f81d0",
     "bound": "#12996b",
     "unnormalised": "#cf7a1e",
+    "code": "#7a6fd0",
     "implicit": "#b5558c",
 }
 
