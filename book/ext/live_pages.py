@@ -1,4 +1,4 @@
-"""Fill the lines ``% live: NAME`` of a page with Markdown made from data at build time.
+"""Fill the lines ``% live: NAME ARGUMENTS`` of a page with Markdown made from data at build time.
 
 So no table of the book is typed: chapters come from the notebooks, figures from ``results/``, slips
 of the lectures from ``book/errata.yml``, the map and the reference from the package itself.
@@ -85,10 +85,7 @@ def errata(root):
     return "\n".join(parts)
 
 
-TOOLS = ("data", "nets", "train", "evaluate", "audit", "results", "plot", "runtime")
-
-
-def reference(root, packages):
+def reference(root, *packages):
     """One autodoc section for every public module of these packages."""
     parts = []
     for package in packages:
@@ -110,33 +107,23 @@ def reference(root, packages):
     return "\n".join(parts)
 
 
-def models(root):
-    folders = (p.parent.name for p in sorted(root.glob("dgm/*/__init__.py")))
-    return reference(root, [name for name in folders if name not in (*TOOLS, "zoo")])
-
-
-def tools(root):
-    return reference(root, TOOLS)
-
-
-def zoo(root):
-    return reference(root, ["zoo"])
-
-
 def map_of_models(root):
     from dgm.zoo.map import figure
 
     return f"```{{raw}} html\n{figure(link=lambda path: f'../{path}').data}\n```"
 
 
-PAGES = {f.__name__: f for f in (chapters, ledger, errata, models, tools, zoo, map_of_models)}
+PAGES = {f.__name__: f for f in (chapters, ledger, errata, reference, map_of_models)}
 
 
 def fill(app, docname, source):
     root = pathlib.Path(app.srcdir)
-    source[0] = re.sub(
-        r"^% live: (\w+)$", lambda m: PAGES[m[1]](root), source[0], flags=re.MULTILINE
-    )
+
+    def made(line):
+        name, *arguments = line[1].split()
+        return PAGES[name](root, *arguments)
+
+    source[0] = re.sub(r"^% live: ([\w ]+)$", made, source[0], flags=re.MULTILINE)
 
 
 def outdated(app, env, added, changed, removed):
