@@ -64,9 +64,7 @@ class DiscretizedLogisticMixture:
         rest = (t.unsqueeze(-2) for t in (self.log_weights, self.means, self.log_scales))
         return self._log_mass(every, *rest)
 
-    def _log_mass(
-        self, x: Tensor, log_weights: Tensor, means: Tensor, log_scales: Tensor
-    ) -> Tensor:
+    def _log_mass(self, x: Tensor, *parameters: Tensor) -> Tensor:
         """Integers x (..., 1) against K components (..., K) -> (...)."""
         log_weights, means, log_scales = parameters
         half = (-log_scales).exp() / (self.levels - 1)  # half a bin, in units of the scale

@@ -46,7 +46,7 @@ class BernoulliLikelihood(nn.Module):
     >>> fair = BernoulliLikelihood(nn.Linear(1, 2).requires_grad_(False), trials=16)
     >>> _ = fair.net.weight.zero_(), fair.net.bias.zero_()
     >>> fair.log_prob(torch.tensor([[8, 8]]), torch.zeros(1, 1))  # 2 log(C(16, 8) / 2^16)
-    tensor([-3.2544])
+    tensor([-3.2554])
     """
 
     def __init__(self, net: nn.Module, shape: tuple[int, ...] | None = None, trials: int = 1):
@@ -145,13 +145,15 @@ class GaussianLikelihood(nn.Module):
     ----------
     net : maps z (B, d) to (B, 2 D), means then log variances.
     floor : least variance, above 0.
+    shape : (D,), if it is to be checked before the posterior sees x.
     """
 
-    def __init__(self, net: nn.Module, floor: float = 1e-3):
+    def __init__(self, net: nn.Module, floor: float = 1e-3, shape: tuple[int, ...] | None = None):
         super().__init__()
         if not 0 < floor < math.inf:
             raise ValueError(f"floor is a variance, finite and above 0, got {floor}")
         self.net, self.floor = net, floor
+        self.shape = None if shape is None else tuple(shape)
 
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance, (B, D) each."""
@@ -162,6 +164,8 @@ class GaussianLikelihood(nn.Module):
         """Raise a ValueError unless x holds finite floats (B >= 1, D)."""
         if not x.is_floating_point() or x.ndim != 2 or len(x) == 0:
             raise ValueError(f"x must be floats (B > 0, D), got {x.dtype} {tuple(x.shape)}")
+        if self.shape is not None and tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"x must have shape (B, {self.shape}), got {tuple(x.shape)}")
         if not torch.isfinite(x).all():
             raise ValueError("x holds NaN or infinite values")
 

@@ -1,7 +1,7 @@
 """The variational autoencoder: prior, likelihood, approximate posterior, and the bounds they give.
 
 Kingma and Welling (2014), arXiv:1312.6114, eqs. 2-7; Rezende et al. (2014), arXiv:1401.4082.
-Importance-weighted bound: Burda et al. (2016), arXiv:1509.00519, eq. 8. beta: Higgins et al. (2017).
+Importance-weighted bound: Burda et al. (2016), arXiv:1509.00519, eq. 8.
 Needs torch only.
 """
 
