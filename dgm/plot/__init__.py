@@ -6,13 +6,15 @@
 | `figure.py`   | the style: colours, labels, PNGs                                         |
 | `page.py`     | HTML and Markdown in a notebook: `slider`, `source`                      |
 | `slider.html` | the template of a slider                                                 |
+| `plane.py`    | a latent plane to walk in: `plane`; `plane.html` is its template         |
 """
 
 from dgm.plot.draw import curve, density, images, scatter, warp
 from dgm.plot.figure import COLORS, DENSITY, label, style
 from dgm.plot.page import slider, source
+from dgm.plot.plane import plane
 
 __all__ = [
-    "COLORS", "DENSITY", "curve", "density", "images", "label", "scatter", "slider", "source",
-    "style", "warp",
+    "COLORS", "DENSITY", "curve", "density", "images", "label", "plane", "scatter", "slider",
+    "source", "style", "warp",
 ]  # fmt: skip
