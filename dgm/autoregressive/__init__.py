@@ -8,7 +8,13 @@
 | `fvsbn.py`          | logistic and softmax regressions in a row                             |
 | `nade.py`           | one hidden layer for all variables, weights shared                    |
 | `made.py`           | a masked network: all conditionals in one pass, in any order          |
+| `order_ensemble.py` | one network for all orders, its probabilities averaged                |
 | `recurrent.py`      | RNN, GRU or LSTM along the variables                                  |
 | `linear.py`         | linear autoregression of a time series                                |
 | `ordering.py`       | seven orders in which to draw an image                                |
+| `token_model.py`    | p(x) of tokens out of a causal network, with a start symbol and caches |
+| `wavenet.py`        | dilated causal convolutions; sampling from queues                     |
+| `lstm.py`           | LSTM cells over embedded tokens                                       |
+| `transformer.py`    | attention with rotary positions and a key-value cache                 |
+| `token_sampling.py` | temperature, the k likeliest tokens, the nucleus                      |
 """
