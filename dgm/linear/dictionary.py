@@ -1,0 +1,108 @@
+"""Dictionary learning: find the atoms of which every example needs only a few.
+
+Olshausen & Field (1996), doi:10.1038/381607a0; online, with one pass over the atoms for every
+batch: Mairal, Bach, Ponce & Sapiro (2010), JMLR 11, algorithms 1 and 2. Needs torch only.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DictionaryLearner(nn.Module):
+    """x = D h + rest with few active h, for x (B, dim) and atoms d_j of length 1.
+
+    Parameters
+    ----------
+    dim, n_atoms : the shape of D; n_atoms may exceed dim.
+    penalty : price of |h|, in units of x.
+    code : finds h (B, n_atoms): called as ``code(x, dictionary, penalty, steps)``, such as `fista`.
+    steps : given to ``code``.
+
+    Examples
+    --------
+    >>> def ridge(x, dictionary, penalty, steps):  # any code will do, not only a sparse one
+    ...     return x @ dictionary / (1 + penalty)
+    >>> model = DictionaryLearner(4, 6, penalty=0.1, code=ridge)
+    >>> model.learn(torch.randn(8, 4)).shape
+    torch.Size([8, 6])
+    """
+
+    def __init__(self, dim: int, n_atoms: int, penalty: float, code: Callable, steps: int = 50):
+        super().__init__()
+        if dim < 1 or n_atoms < 1:
+            raise ValueError(f"dim and n_atoms are at least 1, got {dim} and {n_atoms}")
+        if not 0 <= penalty < math.inf:
+            raise ValueError(f"penalty must lie in [0, inf), got {penalty}")
+        self.penalty, self.code, self.steps = penalty, code, steps
+        self.atoms = nn.Parameter(F.normalize(torch.randn(dim, n_atoms), dim=0))
+        self.register_buffer("code_moments", torch.zeros(n_atoms, n_atoms))  # E[h h^T]
+        self.register_buffer("cross_moments", torch.zeros(dim, n_atoms))  # E[x h^T]
+        self.register_buffer("usage", torch.ones(n_atoms))  # how often an atom is active
+
+    @property
+    def dictionary(self) -> Tensor:
+        """D (dim, n_atoms) with columns of length 1: without that, |h| could be had for nothing."""
+        return F.normalize(self.atoms, dim=0)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The code (B, n_atoms), an argmin: it costs iterations, and takes no gradient."""
+        if x.ndim != 2 or x.shape[1] != len(self.atoms) or not len(x):
+            raise ValueError(f"x must be (B > 0, {len(self.atoms)}), got {tuple(x.shape)}")
+        if not x.is_floating_point() or not torch.isfinite(x).all():
+            raise ValueError(f"x must be finite floats to be coded, got {x.dtype}")
+        with torch.no_grad():
+            return self.code(x, self.dictionary, self.penalty, self.steps)
+
+    def decode(self, h: Tensor) -> Tensor:
+        """D h, (B, dim)."""
+        return h @ self.dictionary.T
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The reconstruction (B, dim)."""
+        return self.decode(self.encode(x))
+
+    def loss(self, x: Tensor) -> Tensor:
+        """min_h |x - D h|^2 / 2 + penalty |h|_1, (B,), in squared units of x; no likelihood.
+
+        Its gradient in D is right although h is held fixed: at the minimum h has none to add.
+        """
+        h = self.encode(x)
+        return 0.5 * (x - self.decode(h)).square().sum(1) + self.penalty * h.abs().sum(1)
+
+    @torch.no_grad()
+    def learn(self, x: Tensor, forget: float = 0.05, dead_below: float = 1e-3) -> Tensor:
+        """One online step on a batch x (B, dim), in place; returns its codes (B, n_atoms).
+
+        The running moments move by ``forget`` towards those of the batch, then every atom in turn
+        is set to its best value given the others. Atoms that fewer than ``dead_below`` of the
+        examples use begin anew at badly explained examples.
+        """
+        if not 0 < forget <= 1:
+            raise ValueError(f"forget must lie in (0, 1], got {forget}")
+        h = self.encode(x)
+        error = x - self.decode(h)
+        self.code_moments.lerp_(h.T @ h / len(x), forget)
+        self.cross_moments.lerp_(x.T @ h / len(x), forget)
+        self.usage.lerp_((h != 0).to(x.dtype).mean(0), forget)
+        atoms = self.dictionary.clone()
+        for j in (self.code_moments.diagonal() > 1e-10).nonzero().flatten():
+            pull = self.cross_moments[:, j] - atoms @ self.code_moments[:, j]
+            atom = atoms[:, j] + pull / self.code_moments[j, j]
+            atoms[:, j] = atom / atom.norm().clamp_min(1e-12)
+        self.atoms.copy_(atoms)
+        self._reseed(error, dead_below)
+        return h
+
+    def _reseed(self, error: Tensor, dead_below: float) -> None:
+        """Point the dead atoms at what the worst explained examples of a batch still need."""
+        dead = (self.usage < dead_below).nonzero().flatten()[: len(error)]
+        if len(dead):
+            worst = error.norm(dim=1).topk(len(dead)).indices
+            self.atoms[:, dead] = F.normalize(error[worst].T + 1e-12, dim=0)
+            self.code_moments[dead] = self.code_moments[:, dead] = 0.0
+            self.cross_moments[:, dead] = 0.0
+            self.usage[dead] = 1.0  # time to find its use
