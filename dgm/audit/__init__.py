@@ -8,6 +8,8 @@
 | `batch.py` | shapes, one example = its row in a batch, eval mode, samples |
 | `invertible.py` | round trip, log-determinant against autograd |
 | `density.py` | sums and integrals to one, samples against the density, a reference |
+| `causal.py` | autoregressive models: no leak from the future, conditionals |
+| `latent.py` | latent variables: posterior, likelihood, prior, and bounds made of them |
 | `bound.py` | evidence bounds against one another and against the exact value |
 | `bins.py` | dequantised models: noise, bin masses, bits |
 | `state.py` | gradients, registered tensors, `state_dict`, precision |

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dgm.audit.density import SIGMAS, frequencies, state_counts
+from dgm.audit.latent import is_latent
 from dgm.audit.quadrature import adaptive_masses
 from dgm.audit.report import Finding
 from dgm.audit.subject import N_SAMPLES, DoesNotApply, Subject
@@ -31,7 +32,7 @@ def find_inner(s: Subject, repeats: int = 512) -> Inner:
     s.needs("elbo")
     if not s.discrete or s.levels is None:
         raise DoesNotApply("not a bound on integers with known levels")
-    for child in s.model.children():
+    for child in () if is_latent(s) else s.model.children():
         if not callable(getattr(child, "log_prob", None)):
             continue
         seen: list[Tensor] = []
@@ -46,10 +47,10 @@ def find_inner(s: Subject, repeats: int = 512) -> Inner:
     raise DoesNotApply("no part with log_prob is given x plus noise: not dequantised")
 
 
-def _tap(module: nn.Module, seen: list[Tensor], y: Tensor) -> Tensor:
+def _tap(module: nn.Module, seen: list[Tensor], y: Tensor, *args: object) -> Tensor:
     """`module.log_prob(y)`, with y noted down."""
-    seen.append(y)
-    return type(module).log_prob(module, y)
+    seen.extend(() if args else (y,))
+    return type(module).log_prob(module, y, *args)
 
 
 @contextmanager

@@ -56,13 +56,13 @@ def samples_follow(s: Subject) -> Finding:
         return _latent_ratio(s)
     if s.dims <= 2:
         return _cells(s)
-    return _kernel_ratio(s)
+    return _fit_ratio(s)
 
 
-def frequencies(counts: Tensor, masses: Tensor, what: str) -> Finding:
-    """Chi-square of counts against masses, in standard deviations."""
-    z, n = chi_square_z(counts, masses, N_SAMPLES)
-    note = f"chi-square of {N_SAMPLES} samples on {n} {what}, in standard deviations"
+def frequencies(counts: Tensor, masses: Tensor, what: str, n: int = N_SAMPLES) -> Finding:
+    """Chi-square of counts of n samples against masses, in standard deviations."""
+    z, n_cells = chi_square_z(counts, masses, n)
+    note = f"chi-square of {n} samples on {n_cells} {what}, in standard deviations"
     return Finding(z, SIGMAS, note)
 
 
@@ -107,31 +107,47 @@ def _latent_ratio(s: Subject) -> Finding:
     return _ratio(log_ratio, f"in z, D = {s.dims}")
 
 
-@torch.no_grad()
-def _kernel_ratio(s: Subject, neighbour: int = 10) -> Finding:
-    """Other densities: kernels on the denser samples against log_prob on the rest."""
-    if s.dims > MAX_KERNEL_DIMS:
-        raise DoesNotApply(f"D = {s.dims} is over {MAX_KERNEL_DIMS}: audit a smaller one")
+def _fit_ratio(s: Subject) -> Finding:
+    """Other densities: a density fitted to some samples against log_prob on the rest."""
     x = s.samples.reshape(len(s.samples), -1).to(s.x.dtype)
-    centres, test = x[:N_FIT], x[N_FIT:]
-    width = torch.cdist(centres, centres).sort(1).values[:, neighbour] / math.sqrt(s.dims)
+    return ratio_to_fit(x, s.evaluate("log_prob", s.samples))
+
+
+def ratio_to_fit(x: Tensor, log_p: Tensor) -> Finding:
+    """E_p[q/p] = 1 over draws x (N, D) of p, for a q fitted to the first N_FIT of them."""
+    fit = _kernels if x.shape[1] <= MAX_KERNEL_DIMS else _normal
+    log_q = fit(x[:N_FIT], x[N_FIT:])
+    enough = 50 if fit is _kernels else 0.05 * len(log_q)  # a normal may be far from p
+    return _ratio(log_q - log_p[N_FIT:], f"D = {x.shape[1]}", enough)
+
+
+def _kernels(x: Tensor, test: Tensor, neighbour: int = 10) -> Tensor:
+    """Log density of normal kernels on the denser rows of x (N, D) at test (M, D)."""
+    dims = x.shape[1]
+    width = torch.cdist(x, x).sort(1).values[:, neighbour] / math.sqrt(dims)
     core = width <= width.quantile(0.7)
-    centres, width = centres[core], width[core].clamp(min=1e-12)
-    square = (torch.cdist(test, centres) / width).square()  # (N, kernels)
-    log_kernel = -0.5 * square - s.dims * (width.log() + 0.5 * math.log(2 * math.pi))
-    log_q = log_kernel.logsumexp(1) - math.log(len(centres))
-    log_p = s.evaluate("log_prob", s.samples[N_FIT:])
-    return _ratio(log_q - log_p, f"D = {s.dims}")
+    centres, width = x[core], width[core].clamp(min=1e-12)
+    square = (torch.cdist(test, centres) / width).square()  # (M, kernels)
+    log_kernel = -0.5 * square - dims * (width.log() + 0.5 * math.log(2 * math.pi))
+    return log_kernel.logsumexp(1) - math.log(len(centres))
 
 
-def _ratio(log_ratio: Tensor, where: str) -> Finding:
+def _normal(x: Tensor, test: Tensor) -> Tensor:
+    """Log density at test (M, D) of a normal somewhat narrower than x (N, D)."""
+    dims = x.shape[1]
+    shrink = 1 - min(0.5, math.sqrt(2 / dims))
+    q = torch.distributions.MultivariateNormal(x.mean(0), shrink * x.T.cov())
+    return q.log_prob(test)
+
+
+def _ratio(log_ratio: Tensor, where: str, enough: float = 50) -> Finding:
     """E_p[q/p] = 1 for any density q, where p is both normalised and what was sampled."""
     ratio = log_ratio.exp()
     n_effective = (ratio.sum().square() / ratio.square().sum()).item()
     error = (ratio.std() / math.sqrt(len(ratio))).item()
     mean = ratio.mean().item()
     note = f"mean of q/p over samples {mean:.3f} +- {error:.3f} {where}, in standard errors"
-    if n_effective < 50 and abs(mean - 1) < 0.9:
+    if n_effective < enough and (enough > 50 or abs(mean - 1) < 0.9):
         raise DoesNotApply(f"importance weights too uneven ({n_effective:.0f} effective samples)")
     return Finding(abs(mean - 1) / (error + 0.005), SIGMAS, note)
 

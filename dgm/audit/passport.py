@@ -10,7 +10,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from dgm.audit import batch, bins, bound, density, invertible, state
+from dgm.audit import batch, bins, bound, causal, density, invertible, latent, state
 from dgm.audit.report import NOT_APPLICABLE, Check, Finding, Report
 from dgm.audit.subject import DoesNotApply, Subject, seeded
 
@@ -24,7 +24,18 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
     "sums or integrates to one": density.total,
     "samples follow the density": density.samples_follow,
     "log_prob = reference": density.reference,
+    "no leak from the future": causal.no_leak,
+    "log_prob = sum of conditionals": causal.sum_of_conditionals,
+    "samples follow the conditionals": causal.samples_follow_conditionals,
+    "posterior draws follow log q": latent.posterior_density,
+    "prior samples follow its density": latent.prior_density,
+    "p(x|z) sums or integrates to one": latent.likelihood_total,
+    "samples of x|z follow p(x|z)": latent.likelihood_samples,
+    "samples = prior, then x|z": latent.samples_follow_parts,
+    "elbo = log p(x, z) - log q": latent.elbo_of_parts,
+    "kl term = log q - log p(z)": latent.kl_term,
     "elbo = iw_bound(1) in mean": bound.elbo_is_iw_1,
+    "iw_bound = log mean of k weights": bound.iw_of_weights,
     "iw_bound rises with k": bound.bounds_rise,
     "bounds <= exact": bound.below_exact,
     "exp(elbo) sums to one": bound.weights_sum,

@@ -69,6 +69,11 @@ class Subject:
         return not self.x.is_floating_point()
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in."""
+        return next((p.dtype for p in self.model.parameters()), torch.float64)
+
+    @property
     def shape(self) -> torch.Size:
         """Shape of one example."""
         return self.x.shape[1:]
