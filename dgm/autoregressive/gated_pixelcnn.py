@@ -140,6 +140,8 @@ class GatedPixelCNN(nn.Module):
         for k in range(blocks):
             condition = nn.Conv2d(context_dim, 4 * width, 1) if context_dim else None
             condition = nn.Embedding(n_classes, 4 * width) if n_classes else condition
+            if n_classes:
+                nn.init.zeros_(condition.weight)
             last = k == blocks - 1
             self.layers.append(GatedLayer(width, place, kernel, condition, dropout, last))
         self.out = nn.Conv2d(width, width, 1)

@@ -29,14 +29,17 @@ class LevelSoftmax:
         return self.table().gather(-1, x.unsqueeze(-1)).squeeze(-1)
 
 
-def level_features(x: Tensor, levels: int, n_waves: int = 8) -> Tensor:
-    """What a network sees of levels (B, C, H, W): (B, C * F, H, W), F = 1 + the waves.
+def level_features(x: Tensor, levels: int, knots: int = 32) -> Tensor:
+    """What a network sees of levels (B, C, H, W): (B, C * F, H, W), F = 1 + min(levels, knots).
 
-    The level on [-1, 1] and cosines of it: smooth, of the same size for 17 levels and for 256.
+    The level on [-1, 1], and hat functions at the knots: one-hot where each level has its own, else
+    each level shared between its two neighbours.
     """
+    knots = min(levels, knots)
     t = x.unsqueeze(2) / (levels - 1)  # (B, C, 1, H, W) in [0, 1]
-    k = torch.arange(1, min(n_waves, levels) + 1, device=x.device).view(-1, 1, 1)
-    return torch.cat((2 * t - 1, torch.cos(math.pi * k * t)), 2).flatten(1, 2)
+    at = torch.arange(knots, device=x.device).view(-1, 1, 1)
+    hats = (1 - ((knots - 1) * t - at).abs()).clamp(min=0)
+    return torch.cat((2 * t - 1, hats), 2).flatten(1, 2)
 
 
 class PixelModel(nn.Module):
@@ -45,7 +48,7 @@ class PixelModel(nn.Module):
     Pixels come row by row; the colours of one pixel come one after the other. The network must use
     earlier pixels only; the colours of the pixel itself meet in the last layer here.
 
-    Note: the papers split all feature maps by colour; for grey images it makes no difference.
+    Note: the papers split all feature maps by colour; for grey images that is the same.
 
     Parameters
     ----------
@@ -89,15 +92,15 @@ class PixelModel(nn.Module):
             raise ValueError(f"n_classes >= 0 and noise in [0, 1], got {n_classes} and {noise}")
         self.net, self.shape, self.levels, self.n_classes = net, tuple(shape), levels, n_classes
         self.law, self.noise, self.dropout = law, noise, nn.Dropout(dropout)
-        start = torch.zeros(levels) if start is None else start
-        channels, size = shape[0], math.prod(shape)
+        start, channels = torch.zeros(levels) if start is None else start, shape[0]
         self.head = nn.Conv2d(net.width, len(start), 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.background = nn.Parameter(start.repeat(*self.shape, 1))  # (C, H, W, K)
         self.colors = nn.Embedding(channels * levels, net.width) if channels > 1 else None
-        if channels > 1:  # position by position, colours innermost
-            self.register_buffer("order", torch.arange(size).view(channels, -1).T.flatten())
+        if channels > 1:  # place by place, colours innermost
+            flat = torch.arange(math.prod(shape)).view(channels, -1)
+            self.register_buffer("order", flat.T.flatten())
 
     def check(self, x: Tensor, name: str = "x") -> Tensor:
         """x as int64; a ValueError unless it is (B >= 1, *shape) integers 0 .. levels-1."""
