@@ -106,10 +106,8 @@ class PixelModel(nn.Module):
         """x as int64; a ValueError unless it is (B >= 1, *shape) integers 0 .. levels-1."""
         good = tuple(x.shape[1:]) == self.shape and len(x) > 0
         if not good or x.is_floating_point() or x.dtype == torch.bool:
-            raise ValueError(
-                f"{name} must be integers (B >= 1, {', '.join(map(str, self.shape))}), "
-                f"got {x.dtype} {tuple(x.shape)}"
-            )
+            need, got = f"(B >= 1, *{self.shape})", f"{x.dtype} {tuple(x.shape)}"
+            raise ValueError(f"{name} must be integers {need}, got {got}")
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= self.levels:
             raise ValueError(f"{name} must lie in 0 .. {self.levels - 1}, got {low} .. {high}")
@@ -122,7 +120,7 @@ class PixelModel(nn.Module):
         if not self.n_classes:
             raise ValueError("y was given, but this model was built with n_classes = 0")
         y = torch.as_tensor(y, device=self.background.device)
-        if y.shape not in ((), (n,)) or y.is_floating_point() or y.dtype == torch.bool:
+        if y.shape not in ((), (n,)) or y.dtype not in (torch.int64, torch.int32, torch.uint8):
             raise ValueError(f"y must be a label or ({n},) labels, got {y.dtype} {tuple(y.shape)}")
         if int(y.min()) < 0 or int(y.max()) >= self.n_classes:
             raise ValueError(f"y must lie in 0 .. {self.n_classes - 1}, got {y.tolist()}")
@@ -174,10 +172,9 @@ class PixelModel(nn.Module):
         """Exact log p(x | y), or log p(x) = log mean_y p(x | y) without y: (B,) nats."""
         x = self.check(x)
         if y is None and self.n_classes:
-            per_class = self.law(self._by_class(x), self.levels).log_prob(
-                x.expand(self.n_classes, *x.shape)
-            )
-            return per_class.flatten(2).sum(2).logsumexp(0) - math.log(self.n_classes)
+            law = self.law(self._by_class(x), self.levels)
+            log_p = law.log_prob(x.expand(self.n_classes, *x.shape)).flatten(2).sum(2)
+            return log_p.logsumexp(0) - math.log(self.n_classes)
         return self.law(self.given(x, y), self.levels).log_prob(x).flatten(1).sum(1)
 
     def loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -238,8 +235,8 @@ class PixelModel(nn.Module):
         device = self.background.device
         if (known is None) != (mask is None):
             raise ValueError("known and mask come together: levels, and where to keep them")
+        x = torch.zeros(n, *self.shape, dtype=torch.long, device=device)
         if known is None:
-            x = torch.zeros(n, *self.shape, dtype=torch.long, device=device)
             return x, x > 0
         known = self.check(known, "known").to(device)
         if len(known) not in (1, n):
@@ -249,6 +246,5 @@ class PixelModel(nn.Module):
                 f"mask must be boolean {self.shape} or {tuple(known.shape)}, True where known; "
                 f"got {mask.dtype} {tuple(mask.shape)}"
             )
-        mask = mask.to(device).expand(known.shape)
-        x = torch.where(mask, known, 0).expand(n, *self.shape).clone()
-        return x, mask.expand(n, *self.shape)
+        mask = mask.to(device).expand(x.shape)
+        return torch.where(mask, known, x), mask

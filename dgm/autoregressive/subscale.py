@@ -1,4 +1,4 @@
-"""Subscale pixel networks: small interleaved images one after the other, and depth after depth.
+"""Subscale pixel networks: small interleaved images one after the other.
 
 Menick & Kalchbrenner (2019), arXiv:1812.01608, section 3 (subscale order, size and depth
 upscaling). The decoder is a causal network such as that of gated_pixelcnn.py. Needs torch only.
@@ -49,7 +49,7 @@ class Subscale(nn.Module):
     scale : slices in each direction; 1 for plain raster order.
     first : a model of small images (1, H / scale, W / scale) for slice 0: size upscaling.
     given_levels, top : if x is the fine part of values levels * given + x < top, with ``given``
-        known at every pixel: depth upscaling, see `DepthUpscaling`.
+        known at every pixel: depth upscaling, see depth_upscaling.py.
 
     Note: no self-attention in the decoder, and slices are not moved to sit around the next one.
     """
@@ -206,45 +206,3 @@ class Subscale(nn.Module):
                 logits = logits.masked_fill(out[:, 0, row, column], -math.inf)
             drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)
             slices[:, s, i, j] = drawn[:, 0]
-
-
-class DepthUpscaling(nn.Module):
-    """p(x) = p(coarse) p(fine | coarse) for x = step * coarse + fine: first the high bits, exact.
-
-    Parameters
-    ----------
-    coarse : a model of images of ceil(levels / step) levels, with ``log_prob`` and ``sample``.
-    fine : a `Subscale` of ``step`` levels with given_levels = ceil(levels / step), top = levels.
-    levels, step : values 0 .. levels-1 of x, and how many of them share a coarse value.
-    """
-
-    def __init__(self, coarse: nn.Module, fine: Subscale, levels: int, step: int):
-        super().__init__()
-        if not 2 <= step < levels or (fine.levels, fine.top) != (step, levels):
-            raise ValueError(
-                f"2 <= step < levels and fine made for both, got step {step}, levels {levels}, and "
-                f"fine with levels {fine.levels} and top {fine.top}"
-            )
-        self.coarse, self.fine = coarse, fine
-        self.shape, self.levels, self.step = fine.shape, levels, step
-
-    def terms(self, x: Tensor) -> dict[str, Tensor]:
-        """log p(coarse) and log p(fine | coarse), (B,) nats each; they add up to log p(x)."""
-        x = self.fine.check(x, self.levels)
-        high, low = x // self.step, x % self.step
-        return {"coarse": self.coarse.log_prob(high), "fine": self.fine.log_prob(low, high)}
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Exact log p(x), (B,) nats."""
-        return sum(self.terms(x).values())
-
-    def loss(self, x: Tensor) -> Tensor:
-        """-log p(x), (B,) nats."""
-        return -self.log_prob(x)
-
-    @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, *shape) as stored: the coarse image, then its fine values."""
-        high = self.coarse.sample(n, generator=generator).long()
-        x = self.step * high + self.fine.sample(n, given=high, generator=generator)
-        return x.to(torch.uint8) if self.levels <= 256 else x
