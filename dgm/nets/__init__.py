@@ -4,4 +4,5 @@
 |-------------|---------------------------------------------------------------|
 | `mlp.py`    | plain and residual perceptrons                                |
 | `resnet.py` | gated residual convolutions                                   |
+| `conv.py`   | residual encoder and decoder between images and codes         |
 """

@@ -61,7 +61,11 @@ class GaussianPosterior(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """One reparameterised draw z (B, d) and its exact log density log q(z|x) (B,), nats."""
-        mean, log_var = self.moments(x)
+        return self.draws(x, 1)
+
+    def draws(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """k draws of each x, one x after another: (B k, d) and (B k,); the net runs once per x."""
+        mean, log_var = (t.repeat_interleave(k, 0) for t in self.moments(x))
         eps = torch.randn_like(mean)
         log_q = -0.5 * (eps.square() + log_var + math.log(2 * math.pi)).sum(1)
         return mean + (0.5 * log_var).exp() * eps, log_q

@@ -17,6 +17,7 @@ class VAE(nn.Module):
     Parameters
     ----------
     posterior : module x -> (z (B, d), log q(z|x) (B,)): one reparameterised draw, its log density.
+        May offer ``draws(x, k)``, the same for k draws of each x, where that is cheaper.
     likelihood : module with ``check(x)``, ``log_prob(x, z) -> (B,)``, ``sample(z)``, ``mean(z)``.
     prior : module with ``log_prob(z) -> (B,)`` and ``sample(n)``: a normal, a mixture, a flow ...
     beta : weight of the KL term in ``loss``, and only there.
@@ -76,8 +77,12 @@ class VAE(nn.Module):
         """Bound with k draws, log of the mean weight p(x, z) / q(z|x), (B,) nats; rises with k."""
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        log_w = self.elbo(x.repeat_interleave(k, 0)).view(len(x), k)
-        return torch.logsumexp(log_w, 1) - math.log(k)
+        self.likelihood.check(x)
+        many = x.repeat_interleave(k, 0)  # (B k, ...), every x k times in a row
+        draws = getattr(self.posterior, "draws", None)
+        z, log_q = self.posterior(many) if draws is None else draws(x, k)
+        log_w = self.likelihood.log_prob(many, z) + self.prior.log_prob(z) - log_q
+        return torch.logsumexp(log_w.view(len(x), k), 1) - math.log(k)
 
     def loss(self, x: Tensor) -> Tensor:
         """-reconstruction + beta * kl, (B,): nats, and a bound, only for beta = 1, no free nats."""
