@@ -33,7 +33,7 @@ class NADE(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """h (B, D, in_features) -> (B, D, out_features), row t from rows before t."""
         terms = torch.einsum("bse,sew->bsw", h, self.into)
-        before = terms.cumsum(1) - terms  # (B, D, width), without the term of t itself
+        before = torch.cat((torch.zeros_like(terms[:, :1]), terms[:, :-1]), 1).cumsum(1)
         hidden = self.dropout((self.bias + before).sigmoid())
         return torch.einsum("btw,two->bto", hidden, self.out)
 
