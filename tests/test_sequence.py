@@ -7,14 +7,17 @@ import contract
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib import pyplot as plt
 from torch import nn
 
 from dgm.audit import audit
 from dgm.autoregressive import token_sampling
+from dgm.autoregressive.influence import influence
 from dgm.autoregressive.lstm import RecurrentBackbone
 from dgm.autoregressive.token_model import TokenModel
 from dgm.autoregressive.transformer import CausalAttention, Transformer, rotary
 from dgm.autoregressive.wavenet import GatedResidualBlock, WaveNet, delayed, receptive_field
+from dgm.plot import tokens
 
 
 @contract.over("autoregressive", chapter="12")
@@ -491,3 +494,64 @@ def test_bad_options_of_sample_are_refused_by_name(options, name):
 def test_bad_arguments_are_refused_by_name(make, name):
     with pytest.raises(ValueError, match=rf"\b{name}\b"):
         make()
+
+
+# --- long sequences, and pictures -----------------------------------------------------------------
+
+
+@each_backbone
+@pytest.mark.parametrize("length", [3, 8, 9, 30])
+def test_a_stream_is_scored_once_token_by_token_with_enough_before_it(name, length):
+    model, stream = made(name, (8,)), torch.randint(3, (length,))
+    found = model.stream_log_prob(stream, keep=5)
+    assert found.shape == (length,)
+    for t in range(length):
+        begin = 0 if t < 8 else 3 * ((t - 8) // 3 + 1)
+        window = stream[None, begin : t + 1]
+        assert t < 8 or window.shape[1] > 5
+        torch.testing.assert_close(found[t], model.token_log_prob(window)[0, -1])
+
+
+def test_written_text_goes_on_after_its_prompt():
+    model, prompt = made("transformer", (8,)), torch.tensor([1, 2, 0])
+    first, again = (model.write(prompt, 30, 5, generator=generator()) for _ in range(2))
+    assert len(first) == 30
+    assert torch.equal(first, again)
+    assert torch.equal(first[:3], prompt)
+    greedy = model.write(prompt, 20, 5, adjust=token_sampling.greedy)
+    assert greedy[8] == model(torch.cat((greedy[3:8], prompt[:1]))[None])[0, 5].argmax()
+
+
+def test_bad_streams_are_refused_by_name():
+    model, stream = made("lstm"), torch.zeros(20, dtype=torch.long)
+    for keep in (0, 8):
+        with pytest.raises(ValueError, match="keep"):
+            model.stream_log_prob(stream, keep)
+        with pytest.raises(ValueError, match="keep"):
+            model.write(stream, 30, keep)
+    with pytest.raises(ValueError, match="stream"):
+        model.stream_log_prob(stream[None], 3)
+
+
+@each_backbone
+def test_influence_is_the_jacobian_and_triangular(name):
+    model, x = made(name, (2, 2, 2), places=True), torch.randint(3, (1, 2, 2, 2))
+    found = influence(model, x)
+    assert torch.equal(found > 0, torch.ones(8, 8).tril().bool())
+    direction = torch.randn(3, generator=generator())
+    h = model.embedding(torch.cat((torch.tensor([[3]]), x.flatten(1)[:, :-1]), 1))
+    jacobian = torch.autograd.functional.jacobian(
+        lambda h: (model.head(model.backbone(h + model.places.weight)) @ direction)[0], h
+    )
+    torch.testing.assert_close(found, jacobian[:, 0].norm(dim=-1))
+
+
+def test_pictures_of_tokens_check_what_they_are_given():
+    assert len(tokens.characters("ab\nc", torch.ones(4)).axes[0].texts) == 4
+    assert tokens.attention(torch.eye(3), "abc").axes
+    assert tokens.dilation_tree(3, 8).axes[0].get_ylim()[1] == pytest.approx(3.4)
+    with pytest.raises(ValueError, match="bits"):
+        tokens.characters("abc", torch.ones(4))
+    with pytest.raises(ValueError, match="weights"):
+        tokens.attention(torch.eye(4), "abc")
+    plt.close("all")

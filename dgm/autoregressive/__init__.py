@@ -12,9 +12,10 @@
 | `recurrent.py`      | RNN, GRU or LSTM along the variables                                  |
 | `linear.py`         | linear autoregression of a time series                                |
 | `ordering.py`       | seven orders in which to draw an image                                |
-| `token_model.py`    | p(x) of tokens out of a causal network, with a start symbol and caches |
+| `token_model.py`    | p(x) of tokens out of a causal network, a start symbol, caches        |
 | `wavenet.py`        | dilated causal convolutions; sampling from queues                     |
 | `lstm.py`           | LSTM cells over embedded tokens                                       |
 | `transformer.py`    | attention with rotary positions and a key-value cache                 |
+| `influence.py`      | gradients of every prediction towards every input: who sees whom      |
 | `token_sampling.py` | temperature, the k likeliest tokens, the nucleus                      |
 """

@@ -115,6 +115,25 @@ class TokenModel(nn.Module):
         """Negative log mass, (B,) nats."""
         return -self.log_prob(x)
 
+    @torch.no_grad()
+    def stream_log_prob(self, stream: Tensor, keep: int) -> Tensor:
+        """log p of every token of one long sequence (N,), each given at least ``keep`` before it.
+
+        Windows of T tokens overlap by ``keep``, and of each only what is new counts: still one
+        normalised factor for every token, (N,) nats. The first window begins with the start symbol.
+        """
+        if not 0 < keep < self.length or stream.ndim != 1:
+            raise ValueError(
+                f"stream is (N,) and keep in 1 .. {self.length - 1}, "
+                f"got {tuple(stream.shape)} and {keep}"
+            )
+        parts, done = [self.token_log_prob(stream[None, : self.length])[0]], self.length
+        while done < len(stream):
+            window = stream[None, done - keep : done - keep + self.length]
+            parts.append(self.token_log_prob(window)[0, keep:])
+            done += self.length - keep
+        return torch.cat(parts)
+
     def step(self, token: Tensor | None, place: int, state: object, n: int = 1) -> tuple:
         """Logits (n, levels) of the token at ``place`` given the one before it, and the new state.
 
@@ -177,6 +196,19 @@ class TokenModel(nn.Module):
         self.train(training)
         x = x.view(n, *self.shape)
         return x.to(torch.uint8) if len(self.shape) > 1 and self.levels <= 256 else x
+
+    def write(self, prompt: Tensor, n: int, keep: int, **options: object) -> Tensor:
+        """Continue ``prompt`` (P,) to n tokens, however long, at most ``keep`` of them known.
+
+        ``options`` are those of `sample`, which is called again and again.
+        """
+        if not 0 < keep < self.length:
+            raise ValueError(f"keep must lie in 1 .. {self.length - 1}, got {keep}")
+        x = prompt
+        while len(x) < n:
+            known = x[-keep:]
+            x = torch.cat((x, self.sample(1, prefix=known, **options)[0, len(known) :]))
+        return x[:n]
 
     def _given(self, n: int, prefix: Tensor | None) -> tuple[Tensor, int]:
         """An empty (n, T) with the prefix filled in, and the prefix's length."""

@@ -59,14 +59,14 @@ def transformer(
     return TokenModel(net, (length,) if length else shape, levels, places, dropout)
 
 
-def train_pixels(model: TokenModel, seed: int) -> Fit:
+def train_digit_tokens(model: TokenModel, seed: int, lr: float) -> Fit:
     """The digits as 64 tokens of 17 levels; weights averaged, the best by validation kept."""
     return fit(
         model,
         data.load("digits"),
-        steps=800,
+        steps=600,
         batch_size=64,
-        lr=2e-3,
+        lr=lr,
         weight_decay=0.1,
         warmup=50,
         clip_norm=1.0,
@@ -75,7 +75,7 @@ def train_pixels(model: TokenModel, seed: int) -> Fit:
     )
 
 
-def train_text(model: TokenModel, seed: int) -> Fit:
+def train_text(model: TokenModel, seed: int, lr: float) -> Fit:
     """Help pages in overlapping windows as long as the model's; validated on windows of 64."""
     text = data.load("text")
     return fit(
@@ -84,7 +84,7 @@ def train_text(model: TokenModel, seed: int) -> Fit:
         val=text.val,
         steps=600,
         batch_size=32,
-        lr=4e-3,
+        lr=lr,
         weight_decay=0.01,
         warmup=50,
         clip_norm=1.0,
@@ -115,11 +115,12 @@ def _tiny_transformer(seed: int = 0) -> tuple[nn.Module, Tensor]:
     return _tiny(transformer, seed, width=8, n_layers=2, n_heads=2)
 
 
-def _entry(name: str, title: str, build, tiny, file: str, rows: str, source: tuple, **sizes):
-    """An entry of this chapter with its two recipes; ``sizes``: those of pixels and of text."""
+def _entry(name: str, title: str, build, tiny, file: str, rows: str, source: tuple, **recipes):
+    """An entry of this chapter; for pixels and text, a recipe's sizes and learning rate."""
+    (pixels, pixel_lr), (text, text_lr) = recipes["pixels"], recipes["text"]
     recipes = {
-        "digits": Recipe(sizes=sizes["pixels"], train=train_pixels),
-        "text": Recipe(sizes=sizes["text"], train=train_text),
+        "digits": Recipe(pixels, train_digit_tokens, {"lr": pixel_lr}),
+        "text": Recipe(text, train_text, {"lr": text_lr}),
     }
     return Entry(
         name=name,
@@ -144,12 +145,13 @@ VASWANI = "Vaswani et al. (2017), Attention Is All You Need", "https://arxiv.org
 
 ENTRIES = (
     _entry("wavenet", "WaveNet", wavenet, _tiny_wavenet, "wavenet.py", "A5 A6 A8", OORD,
-           pixels=dict(width=72, n_layers=6, dropout=0.2, places=True),
-           text=dict(width=68, n_layers=7, length=128)),
+           pixels=(dict(width=72, n_layers=6, dropout=0.3, places=True), 2e-3),
+           text=(dict(width=68, n_layers=7, length=128), 4e-3)),
     _entry("token_lstm", "LSTM", token_lstm, _tiny_token_lstm, "lstm.py", "A6 A8", HOCHREITER,
-           pixels=dict(width=150, dropout=0.3, places=True),
-           text=dict(width=150, length=128)),
+           pixels=(dict(width=150, dropout=0.2, places=True), 5e-3),
+           text=(dict(width=150, length=128), 8e-3)),
     _entry("transformer", "Transformer", transformer, _tiny_transformer, "transformer.py",
-           "A6 A8", VASWANI, pixels=dict(width=72, n_layers=3, dropout=0.2, places=True),
-           text=dict(width=72, n_layers=3, length=128)),
+           "A6 A8", VASWANI,
+           pixels=(dict(width=72, n_layers=3, dropout=0.3, places=True), 2e-3),
+           text=(dict(width=72, n_layers=3, length=128), 4e-3)),
 )  # fmt: skip
