@@ -455,7 +455,7 @@ def test_a_warm_start_at_the_answer_stays_there():
         torch.testing.assert_close(solver(x, dictionary, 0.05, 3, start=h), h, atol=1e-9, rtol=0)
 
 
-def planted_patches(dim=16, n_atoms=32, rows=4000, active=3):
+def planted_patches(dim=20, n_atoms=40, rows=6000, active=3):
     truth = torch.nn.functional.normalize(torch.randn(dim, n_atoms), dim=0)
     h = torch.zeros(rows, n_atoms)
     places = torch.rand(rows, n_atoms).argsort(1)[:, :active]
@@ -466,9 +466,10 @@ def planted_patches(dim=16, n_atoms=32, rows=4000, active=3):
 def test_planted_atoms_come_back():
     torch.set_default_dtype(torch.float32)
     truth, x = planted_patches()
-    model = DictionaryLearner(16, 32, 0.1, fista, steps=60)
+    model = DictionaryLearner(20, 40, 0.2, fista, steps=30)
+    model.start_from(x)
     for _ in range(12):
-        for batch in x[torch.randperm(len(x))].split(250):
+        for batch in x[torch.randperm(len(x))].split(256):
             model.learn(batch)
     cosine = (model.dictionary.T @ truth).abs().amax(0)
     assert (cosine > 0.99).float().mean() >= 0.95
@@ -501,7 +502,7 @@ def test_unused_atoms_begin_anew_and_lengths_stay_one():
 
 def test_learning_lowers_the_loss():
     _, x = planted_patches(rows=500)
-    model = DictionaryLearner(16, 32, 0.1, fista)
+    model = DictionaryLearner(20, 40, 0.1, fista)
     before = model.loss(x).mean()
     for _ in range(5):
         model.learn(x, forget=0.5)

@@ -74,6 +74,14 @@ class DictionaryLearner(nn.Module):
         return 0.5 * (x - self.decode(h)).square().sum(1) + self.penalty * h.abs().sum(1)
 
     @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """Begin with random examples of x (N, dim) as atoms, and forget what was learned."""
+        self.encode(x[:1])  # checks x
+        rows = x[torch.randint(len(x), (self.atoms.shape[1],), device=x.device)]
+        self.atoms.copy_(F.normalize(rows.T + 1e-12, dim=0))
+        self.code_moments.zero_(), self.cross_moments.zero_(), self.usage.fill_(1.0)
+
+    @torch.no_grad()
     def learn(self, x: Tensor, forget: float = 0.05, dead_below: float = 1e-3) -> Tensor:
         """One online step on a batch x (B, dim), in place; returns its codes (B, n_atoms).
 
