@@ -102,3 +102,19 @@ class CausalStack(nn.Module):
         for layer in self.layers:
             h = h + layer(h)
         return self.out(F.relu(h))
+
+
+def seen_from(net: nn.Module, x: Tensor, i: int, j: int) -> Tensor:
+    """How much the feature at place (i, j) moves with every input, (H, W): what it looks at.
+
+    The size of the gradient of a random mixture of the channels of ``net(x)[:, :, i, j]`` with
+    respect to x (B, C, H, W), averaged over the batch. Zero where the network cannot look.
+    """
+    height, width = x.shape[2:]
+    if not (0 <= i < height and 0 <= j < width):
+        raise ValueError(f"(i, j) must lie in the image of {height} x {width}, got ({i}, {j})")
+    x = x.detach().clone().requires_grad_()
+    out = net(x)[:, :, i, j]
+    mix = torch.randn(out.shape[1], generator=torch.Generator().manual_seed(0)).to(out)
+    (gradient,) = torch.autograd.grad((out @ mix).sum(), x)
+    return gradient.abs().sum(1).mean(0)

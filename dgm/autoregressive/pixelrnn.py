@@ -87,10 +87,11 @@ class DiagonalLSTM(nn.Module):
 
 
 class DiagonalBiLSTM(nn.Module):
-    """One diagonal LSTM from the left and one from the right: together all earlier pixels.
+    """One diagonal LSTM from the left and one from the right: together all earlier pixels, but one.
 
     What comes from the right is shifted down a row before the two are added: at (i, j) it would
-    have used (i, j + 1), which the first layer made out of pixel (i, j) itself.
+    have used (i, j + 1), which the first layer made out of pixel (i, j) itself. So it ends in row
+    i - 1, where no feature has used the last pixel of that row yet: this one stays out of sight.
     """
 
     def __init__(self, width: int):

@@ -120,6 +120,10 @@ class Subscale(nn.Module):
         x = torch.arange(self.levels, device=given.device)
         return self.levels * given.unsqueeze(-1) + x >= self.top
 
+    def _background(self, s: int) -> Tensor:
+        """What is particular to the places of slice s, (levels, h, w)."""
+        return to_slices(self.background.movedim(-1, 0), self.scale)[:, s]
+
     def _logits(self, x: Tensor, given: Tensor | None) -> Tensor:
         """Logits (B, *shape, levels) of checked images."""
         slices, parts = to_slices(x, self.scale), []
@@ -128,10 +132,11 @@ class Subscale(nn.Module):
                 part = self.first(slices[:, :1])[:, 0].movedim(-1, 1)  # (B, levels, h, w)
             else:
                 here = end_features(slices[:, s : s + 1].to(self.background.dtype), self.levels)
-                part = self.head(F.silu(self.decoder(here, self._context(slices, s, given))))
+                h = self.decoder(here, self._context(slices, s, given))
+                part = self.head(F.silu(h)) + self._background(s)
             parts.append(part)
         logits = from_slices(torch.stack(parts, 2).flatten(1, 2), self.scale)  # (B, levels, H, W)
-        logits = logits.movedim(1, -1).unsqueeze(1) + self.background
+        logits = logits.movedim(1, -1).unsqueeze(1)
         out = self._impossible(given)
         return logits if out is None else logits.masked_fill(out, -math.inf)
 
@@ -192,8 +197,7 @@ class Subscale(nn.Module):
     def _draw_slice(self, slices, s, given, generator, cached) -> None:
         """Fill in slice s, in place, pixel by pixel."""
         context, out = self._context(slices, s, given), self._impossible(given)
-        background, real = self.background.movedim(-1, 0), self.background.dtype
-        background = to_slices(background, self.scale)[:, s]  # (levels, h, w)
+        background, real = self._background(s), self.background.dtype
         whole = lambda h, i, j: self.decoder(h, context)[:, :, i, j]  # noqa: E731
         use = cached and hasattr(self.decoder, "cache")
         step = self.decoder.cache(len(slices), context) if use else whole
