@@ -13,8 +13,8 @@ class DepthUpscaling(nn.Module):
     Parameters
     ----------
     coarse : a model of images of ceil(levels / step) levels, with ``log_prob`` and ``sample``.
-    fine : a `Subscale` (subscale.py) of ``step`` levels, given_levels = ceil(levels / step) and top =
-        levels, so that no value beyond the last has any mass.
+    fine : a `Subscale` (subscale.py) of ``step`` levels, with given_levels = ceil(levels / step)
+        and top = levels: no value beyond the last has any mass.
     levels, step : values 0 .. levels-1 of x, and how many of them share a coarse value.
     """
 
