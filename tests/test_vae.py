@@ -1,0 +1,458 @@
+"""VAEs: the bound three ways, its gap, importance weights, gradients, likelihoods, collapse."""
+
+import math
+
+import contract
+import numpy as np
+import pytest
+import torch
+from torch import distributions as D
+from torch import nn
+
+from dgm import data, zoo
+from dgm.audit import audit
+from dgm.distribution.binned_gaussian import BinnedGaussianLikelihood
+from dgm.distribution.discretized_logistic import (
+    DiscretizedLogisticMixture,
+    LogisticMixtureLikelihood,
+)
+from dgm.distribution.likelihood import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    GaussianLikelihood,
+)
+from dgm.distribution.normal import StandardNormal
+from dgm.vae.active_units import active_units, activity
+from dgm.vae.gaussian_posterior import GaussianPosterior
+from dgm.vae.gradient_estimators import (
+    leave_one_out,
+    optimal_baseline,
+    reparameterised_gradients,
+    score_function_gradients,
+)
+from dgm.vae.vae import VAE
+
+
+@contract.over("vae", chapter="05")
+def test_contract(entry, promise):
+    torch.set_default_dtype(torch.float32)
+    promise(entry)
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def randomised(model, std=0.6):
+    """Every parameter moved away from where it starts."""
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(std * torch.randn_like(p))
+    return model
+
+
+def net(inputs, outputs):
+    return nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, outputs))
+
+
+def normal_nodes(dims, n=48):
+    """Nodes (n^dims, dims) and weights of a rule for means under N(0, I)."""
+    x, w = np.polynomial.hermite_e.hermegauss(n)
+    grid = torch.cartesian_prod(*[torch.tensor(x)] * dims).reshape(-1, dims)
+    weights = torch.cartesian_prod(*[torch.tensor(w / w.sum())] * dims).reshape(-1, dims).prod(1)
+    return grid, weights
+
+
+def small_vae(latent_dim=2, levels=3, pixels=3):
+    """A nonlinear VAE of integer triples, weights randomised."""
+    posterior = GaussianPosterior(net(pixels, 2 * latent_dim), latent_dim, levels)
+    likelihood = CategoricalLikelihood(net(latent_dim, pixels * levels), (pixels,), levels)
+    return randomised(VAE(posterior, likelihood, StandardNormal((latent_dim,))))
+
+
+def expectations(model, x, latent_dim=2):
+    """E_q of log p(x|z), log p(z) and log q(z|x) by quadrature, (B,) each."""
+    eps, weights = normal_nodes(latent_dim)
+    q = model.posterior.distribution(x)
+    parts = []
+    for row, mean, std in zip(x, q.mean, q.stddev, strict=True):
+        z = mean + std * eps
+        many = row.expand(len(z), *row.shape)
+        log_q = D.Independent(D.Normal(mean, std), 1).log_prob(z)
+        terms = (model.likelihood.log_prob(many, z), model.prior.log_prob(z), log_q)
+        parts.append(torch.stack([(weights * t).sum() for t in terms]))
+    return torch.stack(parts).T
+
+
+# --- the bound -----------------------------------------------------------------------------------
+
+
+def test_the_three_forms_of_the_elbo_agree():
+    model, x = small_vae(), torch.randint(3, (6, 3))
+    q = model.posterior.distribution(x)
+    log_lik, log_prior, log_q = expectations(model, x)
+    weight = log_lik + log_prior - log_q
+    split = log_lik - D.kl_divergence(q, D.Independent(D.Normal(torch.zeros(6, 2), 1.0), 1))
+    entropy = log_lik + log_prior + q.entropy()
+    torch.testing.assert_close(weight, split, rtol=0, atol=1e-6)
+    torch.testing.assert_close(weight, entropy, rtol=0, atol=1e-6)
+    with torch.no_grad():
+        draws = model.elbo(x.repeat(20_000, 1)).view(-1, 6)
+    error = draws.std(0) / len(draws) ** 0.5
+    assert ((draws.mean(0) - weight).abs() < 5 * error).all()
+
+
+def linear_world_vae(law, latent_dim=2):
+    """A VAE whose generative part is the linear Gaussian law; its posterior is any Gaussian."""
+    d, dims = latent_dim, len(law.bias)
+    decoder = nn.Linear(d, 2 * dims)
+    floor = 1e-3
+    with torch.no_grad():
+        decoder.weight.zero_()
+        decoder.weight[:dims] = law.weight
+        decoder.bias[:dims] = law.bias
+        decoder.bias[dims:] = math.log(law.noise**2 - floor)
+    posterior = randomised(GaussianPosterior(nn.Linear(dims, 2 * d), d), 0.3)
+    return VAE(posterior, GaussianLikelihood(decoder, floor), StandardNormal((d,)))
+
+
+def test_the_gap_is_the_divergence_from_the_true_posterior():
+    world = data.load("linear_gaussian", n=100)
+    model, x = linear_world_vae(world.law), world.test[:10].double()
+    log_lik, log_prior, log_q = expectations(model, x)
+    gap = world.law.log_prob(x) - (log_lik + log_prior - log_q)
+    q, p = model.posterior.distribution(x), world.law.posterior(x)
+    q = D.MultivariateNormal(q.mean, scale_tril=torch.diag_embed(q.stddev))
+    torch.testing.assert_close(gap, D.kl_divergence(q, p), rtol=0, atol=1e-8)
+
+
+def test_the_audit_accepts_it_against_the_exact_density():
+    world = data.load("linear_gaussian", n=100)
+    model = linear_world_vae(world.law)
+    report = audit(model, world.test[:16].double(), reference=world.law.log_prob)
+    report.assert_passed()
+    assert report["bounds <= exact"].verdict == "pass"
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 4.0])
+def test_beta_weighs_the_loss_and_nothing_else(weight):
+    model, x = small_vae(), torch.randint(3, (6, 3))
+    torch.manual_seed(1)
+    terms, other = model.terms(x), VAE(model.posterior, model.likelihood, model.prior, weight)
+    torch.manual_seed(1)
+    torch.testing.assert_close(other.loss(x), weight * terms["kl"] - terms["reconstruction"])
+    torch.manual_seed(1)
+    torch.testing.assert_close(other.elbo(x), terms["reconstruction"] - terms["kl"])
+
+
+def test_free_nats_are_not_charged():
+    model, x = small_vae(), torch.randint(3, (6, 3))
+    model.free_nats = 1e6
+    torch.manual_seed(1)
+    terms = model.terms(x)
+    torch.manual_seed(1)
+    torch.testing.assert_close(model.loss(x), 1e6 - terms["reconstruction"])
+
+
+def test_closed_kl_is_torchs_and_the_mean_of_draws():
+    model, x = small_vae(), torch.randint(3, (4, 3))
+    q = model.posterior.distribution(x)
+    reference = D.kl_divergence(q.base_dist, D.Normal(torch.zeros(4, 2), 1.0))
+    torch.testing.assert_close(model.posterior.kl(x), reference, rtol=0, atol=1e-12)
+    with torch.no_grad():
+        draws = model.terms(x.repeat(25_000, 1))["kl"].view(-1, 4)
+    error = draws.std(0) / len(draws) ** 0.5
+    assert ((draws.mean(0) - reference.sum(1)).abs() < 4 * error).all()
+
+
+def test_the_posteriors_draw_carries_its_own_density():
+    model, x = small_vae(), torch.randint(3, (5, 3))
+    z, log_q = model.posterior(x)
+    torch.testing.assert_close(log_q, model.posterior.distribution(x).log_prob(z))
+    assert torch.autograd.grad(z.sum(), model.posterior.net[0].weight)[0].abs().sum() > 0
+
+
+def test_log_variance_is_bounded_whatever_the_network_says():
+    for said in (1e4, -1e4):
+        posterior = GaussianPosterior(nn.Linear(1, 2), 1)
+        with torch.no_grad():
+            posterior.net.weight.zero_()
+            posterior.net.bias.fill_(said)
+        log_var = posterior.moments(torch.zeros(1, 1))[1]
+        assert log_var.abs().item() == pytest.approx(10)
+
+
+# --- importance weights --------------------------------------------------------------------------
+
+
+def test_importance_weighted_bounds_are_those_of_the_fact_sheet():
+    """A world with log p(x) = -2.3113 and q 1.79 times as wide, .947 deviations off."""
+    width, shift = 1.79, 0.947
+    z = shift + math.sqrt(width) * torch.randn(600_000)
+    log_w = 0.5 * ((z - shift) ** 2 / width - z**2 + math.log(width)) - 2.3113
+    for k, known in ((1, -2.864), (2, -2.523), (5, -2.378), (10, -2.341), (50, -2.317)):
+        bound = (log_w.view(-1, k).logsumexp(1) - math.log(k)).mean().item()
+        assert bound == pytest.approx(known, abs=0.005)
+    variance = width / math.sqrt(2 * width - 1) * math.exp(shift**2 / (2 * width - 1)) - 1
+    assert variance / 2 == pytest.approx(0.289, abs=0.002)
+
+
+def test_importance_weighted_bound_meets_the_exact_value():
+    model, x = small_vae(latent_dim=1), torch.randint(3, (5, 3))
+    z = torch.linspace(-9, 9, 2001)[:, None]
+    log_prior = model.prior.log_prob(z) + math.log(18 / 2000)
+    exact = torch.stack([
+        (model.likelihood.log_prob(row.expand(len(z), -1), z) + log_prior).logsumexp(0) for row in x
+    ])  # fmt: skip
+    states = torch.cartesian_prod(*[torch.arange(3)] * 3)
+    total = sum(
+        (model.likelihood.log_prob(s.expand(len(z), -1), z) + log_prior).logsumexp(0).exp()
+        for s in states
+    )
+    assert total.item() == pytest.approx(1, abs=1e-9)
+    with torch.no_grad():
+        bounds = [
+            torch.stack([model.iw_bound(x, k) for _ in range(n)])
+            for k, n in ((1, 4000), (10, 400), (400, 100))
+        ]
+    gaps = [(exact - b.mean(0)).mean().item() for b in bounds]
+    assert gaps[0] > gaps[1] > gaps[2] > -0.002
+    assert gaps[2] < 0.02
+
+
+# --- gradients -----------------------------------------------------------------------------------
+
+
+def test_gradient_estimators_have_the_variances_of_the_fact_sheet():
+    mean, std = torch.ones(1), torch.ones(1)
+    f = lambda z: z[:, 0].square()  # noqa: E731
+    n = 400_000
+    estimates = {
+        4: reparameterised_gradients(f, mean, std, n),
+        30: score_function_gradients(f, mean, std, n),
+        18: score_function_gradients(f, mean, std, n, baseline=2.0),
+    }
+    for variance, draws in estimates.items():
+        assert draws.mean().item() == pytest.approx(2, abs=5 * (variance / n) ** 0.5)
+        assert draws.var().item() == pytest.approx(variance, rel=0.04)
+
+
+def test_the_optimal_baseline_is_the_best_one():
+    mean, std = torch.ones(1), torch.ones(1)
+    f = lambda z: z[:, 0].square()  # noqa: E731
+    best = optimal_baseline(f, mean, std, 400_000)
+    assert best.item() == pytest.approx(4, rel=0.03)  # E[z^2 (z - 1)^2]
+    spread = [
+        score_function_gradients(f, mean, std, 400_000, baseline=b).var().item()
+        for b in (best, best - 1, best + 1)
+    ]
+    assert spread[0] < min(spread[1:])
+
+
+def test_leave_one_out_keeps_the_estimate_unbiased():
+    z = 1 + torch.randn(4, 200_000)
+    draws = (leave_one_out(z.square()) * (z - 1)).mean(0)
+    assert draws.mean().item() == pytest.approx(2, abs=5 * (draws.var().item() / 200_000) ** 0.5)
+
+
+def test_a_jump_makes_reparameterisation_biased():
+    f = lambda z: (z[:, 0] > 0).to(z) + 0 * z[:, 0]  # noqa: E731
+    mean, std = torch.zeros(1), torch.ones(1)
+    assert reparameterised_gradients(f, mean, std, 100).abs().max() == 0
+    true = 1 / math.sqrt(2 * math.pi)
+    assert score_function_gradients(f, mean, std, 200_000).mean().item() == pytest.approx(
+        true, abs=0.01
+    )
+
+
+# --- likelihoods ---------------------------------------------------------------------------------
+
+
+def logistic_cdf(x, mean, scale):
+    return torch.sigmoid((x - mean) / scale)
+
+
+@pytest.mark.parametrize("levels", [2, 3, 17, 256])
+def test_discretised_logistics_are_differences_of_cdfs(levels):
+    parameters = torch.randn(20, 3 * 4)
+    logits, means, log_scales = parameters.chunk(3, -1)
+    scales = (7 * torch.tanh(log_scales / 7)).exp()
+    edges = 2 * (torch.arange(levels - 1) + 0.5) / (levels - 1) - 1  # on [-1, 1]
+    cdf = (logits.softmax(-1)[..., None] * logistic_cdf(
+        edges, means[..., None], scales[..., None])).sum(1)  # fmt: skip
+    ends = torch.zeros(20, 1), torch.ones(20, 1)
+    expected = torch.cat((ends[0], cdf, ends[1]), 1).diff(dim=1)  # (20, levels)
+    law = DiscretizedLogisticMixture(parameters, levels)
+    torch.testing.assert_close(law.table().exp(), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(law.table().logsumexp(1), torch.zeros(20), rtol=0, atol=1e-12)
+    every = torch.arange(levels).expand(20, -1)
+    one_by_one = torch.stack([law.log_prob(v) for v in every.T], 1)
+    torch.testing.assert_close(one_by_one, law.table(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(law.mean(), expected @ torch.arange(levels).double())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.0, 30.0, 1e4])
+def test_discretised_logistics_stay_finite_with_their_gradients(dtype, size):
+    parameters = (size * torch.randn(50, 6, dtype=dtype)).requires_grad_()
+    table = DiscretizedLogisticMixture(parameters, 256).table()
+    assert table.isfinite().all()
+    table.sum().backward()
+    assert parameters.grad.isfinite().all()
+
+
+def test_discretised_logistic_samples_follow_their_table():
+    parameters = torch.randn(1, 6).expand(200_000, -1)
+    law = DiscretizedLogisticMixture(parameters, 7)
+    seen = torch.bincount(law.sample(), minlength=7) / 200_000
+    p = law.table()[0].exp()
+    assert ((seen - p).abs() < 5 * (p * (1 - p) / 200_000).sqrt() + 1e-6).all()
+
+
+def test_likelihoods_are_torchs():
+    z = torch.randn(6, 2)
+    bits, counts = torch.randint(2, (6, 1, 2, 2)), torch.randint(17, (6, 1, 2, 2))
+    head = net(2, 4)
+    logits = head(z).view(6, 1, 2, 2)
+    one = BernoulliLikelihood(head, (1, 2, 2))
+    sixteen = BernoulliLikelihood(head, (1, 2, 2), trials=16)
+    expected = D.Bernoulli(logits=logits).log_prob(bits.double()).flatten(1).sum(1)
+    torch.testing.assert_close(one.log_prob(bits, z), expected)
+    binomial = D.Binomial(16, logits=logits)
+    expected = binomial.log_prob(counts.double()).flatten(1).sum(1)
+    torch.testing.assert_close(sixteen.log_prob(counts, z), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(sixteen.mean(z), binomial.mean)
+    tables = net(2, 4 * 17)
+    categorical = CategoricalLikelihood(tables, (1, 2, 2), 17)
+    reference = D.Categorical(logits=tables(z).view(6, 1, 2, 2, 17))
+    expected = reference.log_prob(counts).flatten(1).sum(1)
+    torch.testing.assert_close(categorical.log_prob(counts, z), expected)
+    moments, x = net(2, 6), torch.randn(6, 3)
+    mean, log_var = moments(z).chunk(2, 1)
+    expected = D.Normal(mean, (log_var.exp() + 0.1).sqrt()).log_prob(x).sum(1)
+    torch.testing.assert_close(GaussianLikelihood(moments, 0.1).log_prob(x, z), expected)
+
+
+def integer_likelihoods():
+    shape, levels = (1, 1, 2), 5
+    return [
+        BernoulliLikelihood(net(2, 2), shape, trials=levels - 1),
+        CategoricalLikelihood(net(2, 2 * levels), shape, levels),
+        LogisticMixtureLikelihood(net(2, 2 * 6), shape, levels, 2),
+        BinnedGaussianLikelihood(net(2, 2 * 2), shape, levels),
+    ]
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_every_likelihood_sums_to_one_and_its_samples_have_its_mean(kind):
+    likelihood = randomised(integer_likelihoods()[kind])
+    states = torch.cartesian_prod(torch.arange(5), torch.arange(5)).view(-1, 1, 1, 2)
+    z = torch.randn(1, 2)
+    total = likelihood.log_prob(states, z.expand(25, -1)).exp().sum()
+    assert total.item() == pytest.approx(1, abs=1e-5)
+    draws = likelihood.sample(z.expand(40_000, -1))
+    assert draws.dtype == torch.uint8
+    error = draws.double().std(0) / 200
+    assert ((draws.double().mean(0) - likelihood.mean(z)[0]).abs() < 5 * error + 1e-9).all()
+
+
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_binned_gaussian_is_a_difference_of_cdfs(levels):
+    likelihood, z = BinnedGaussianLikelihood(net(2, 6), (3,), levels), torch.randn(40, 2)
+    mean, log_scale = likelihood.moments(randomised(likelihood, 1.5) and z)
+    edges = torch.arange(levels - 1) + 0.5
+    cdf = D.Normal(mean[..., None], log_scale.exp()[..., None]).cdf(edges)
+    ends = torch.zeros(40, 3, 1), torch.ones(40, 3, 1)
+    expected = torch.cat((ends[0], cdf, ends[1]), -1).diff(dim=-1)
+    torch.testing.assert_close(likelihood.table(z).exp(), expected, rtol=0, atol=1e-10)
+
+
+def test_binned_gaussian_stays_finite_with_its_gradients():
+    torch.set_default_dtype(torch.float32)
+    likelihood = BinnedGaussianLikelihood(nn.Linear(1, 200), (100,), 256)
+    with torch.no_grad():
+        likelihood.net.bias.normal_(std=30)
+    table = likelihood.table(torch.randn(4, 1))
+    assert table.isfinite().all()
+    table.sum().backward()
+    assert all(p.grad.isfinite().all() for p in likelihood.parameters())
+
+
+def test_grey_cross_entropy_is_not_a_likelihood():
+    """The loss of many tutorials: summed over the 17 grey levels it is not one."""
+    logit, grey = torch.tensor(0.3), torch.arange(17) / 16
+    log_p = grey * logit - nn.functional.softplus(logit)
+    assert log_p.exp().sum() > 5
+
+
+# --- collapse ------------------------------------------------------------------------------------
+
+
+def test_active_units_of_a_known_code():
+    posterior = GaussianPosterior(nn.Linear(2, 6), 3)
+    with torch.no_grad():
+        posterior.net.weight.zero_()
+        posterior.net.weight[0, 0], posterior.net.weight[1, 1] = 2.0, 0.01
+    x = torch.tensor([[1.0, 1.0], [-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0]])
+    torch.testing.assert_close(activity(posterior, x), torch.tensor([16 / 3, 4e-4 / 3, 0.0]))
+    assert active_units(posterior, x) == 1
+    assert active_units(posterior, x, threshold=1e-5) == 2
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def sigmoid_net():
+    return nn.Sequential(nn.Linear(2, 4), nn.Sigmoid())
+
+
+PARTS = {"posterior": nn.Identity(), "likelihood": nn.Identity(), "prior": nn.Identity()}
+BAD = {
+    "latent_dim": lambda: GaussianPosterior(nn.Linear(2, 2), 0),
+    "beta": lambda: VAE(**PARTS, beta=-1.0),
+    "free_nats": lambda: VAE(**PARTS, free_nats=-1.0),
+    "k": lambda: small_vae().iw_bound(torch.zeros(2, 3, dtype=torch.int64), 0),
+    "net": lambda: BernoulliLikelihood(sigmoid_net()),
+    "trials": lambda: BernoulliLikelihood(nn.Linear(2, 2), trials=0),
+    "levels": lambda: CategoricalLikelihood(nn.Linear(2, 2), (2,), 1),
+    "floor": lambda: GaussianLikelihood(nn.Linear(2, 2), 0.0),
+    "n_components": lambda: LogisticMixtureLikelihood(nn.Linear(2, 2), (2,), 3, 0),
+    "parameters": lambda: DiscretizedLogisticMixture(torch.zeros(2, 4), 3),
+    "std": lambda: score_function_gradients(torch.sum, torch.zeros(1), -torch.ones(1), 3),
+    "n": lambda: reparameterised_gradients(torch.sum, torch.zeros(1), torch.ones(1), 0),
+    "values": lambda: leave_one_out(torch.zeros(1)),
+    "threshold": lambda: active_units(None, torch.zeros(2, 2), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_arguments_are_named(name):
+    with pytest.raises(ValueError, match=rf"\b{name}\b"):
+        BAD[name]()
+
+
+def test_networks_of_the_wrong_width_are_named():
+    z, x = torch.zeros(2, 2), torch.zeros(2, 4, dtype=torch.int64)
+    for likelihood in (
+        CategoricalLikelihood(nn.Linear(2, 7), (4,), 3),
+        LogisticMixtureLikelihood(nn.Linear(2, 4), (4,), 3, 2),
+    ):
+        with pytest.raises(ValueError, match=r"\bnet\b"):
+            likelihood.log_prob(x, z)
+    with pytest.raises(ValueError, match=r"\blatent_dim\b"):
+        GaussianPosterior(nn.Linear(4, 3), 2)(torch.zeros(2, 4))
+
+
+def test_the_gpu_configuration_takes_a_few_steps_on_a_cpu():
+    from dgm.train import fit
+    from dgm.zoo.vae import GPU
+
+    torch.set_default_dtype(torch.float32)
+    x = torch.randint(2, (8, 1, 28, 28), dtype=torch.uint8)
+    model = zoo.get("vae").build((1, 28, 28), 2, **GPU["sizes"])
+    fit(model, x, **(GPU["fit"] | {"steps": 2, "batch_size": 4, "eval_every": 2}), progress=False)
+    assert model.sample(2).shape == (2, 1, 28, 28)
