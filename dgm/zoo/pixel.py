@@ -27,9 +27,9 @@ def _features(shape: Shape, levels: int) -> int:
     return shape[0] * (1 + min(levels, 32))
 
 
-def _stack(shape: Shape, levels: int, width: int, layers: list, noise: float) -> PixelModel:
+def _stack(shape: Shape, levels: int, width: int, layers: list, **rest) -> PixelModel:
     net = CausalStack(_features(shape, levels), shape, width, layers)
-    return PixelModel(net, shape, levels, noise=noise)
+    return PixelModel(net, shape, levels, **rest)
 
 
 def pixelcnn(
@@ -38,21 +38,25 @@ def pixelcnn(
 ) -> PixelModel:  # fmt: skip
     """Masked convolutions, blind spot and all."""
     layers = [MaskedBlock(width, dropout=dropout) for _ in range(blocks)]
-    return _stack(shape, levels, width, layers, noise)
+    return _stack(shape, levels, width, layers, noise=noise)
 
 
 def row_lstm(
-    shape: Shape, levels: int, width: int = 24, blocks: int = 2, noise: float = 0.0
-) -> PixelModel:
+    shape: Shape, levels: int, width: int = 24, blocks: int = 2, dropout: float = 0.0,
+    noise: float = 0.0,
+) -> PixelModel:  # fmt: skip
     """A PixelRNN whose state runs down the rows."""
-    return _stack(shape, levels, width, [RowLSTM(width) for _ in range(blocks)], noise)
+    layers = [RowLSTM(width) for _ in range(blocks)]
+    return _stack(shape, levels, width, layers, dropout=dropout, noise=noise)
 
 
 def diagonal_bilstm(
-    shape: Shape, levels: int, width: int = 24, blocks: int = 2, noise: float = 0.0
-) -> PixelModel:
+    shape: Shape, levels: int, width: int = 24, blocks: int = 2, dropout: float = 0.0,
+    noise: float = 0.0,
+) -> PixelModel:  # fmt: skip
     """A PixelRNN whose two states run along the diagonals."""
-    return _stack(shape, levels, width, [DiagonalBiLSTM(width) for _ in range(blocks)], noise)
+    layers = [DiagonalBiLSTM(width) for _ in range(blocks)]
+    return _stack(shape, levels, width, layers, dropout=dropout, noise=noise)
 
 
 def gated_pixelcnn(
@@ -169,7 +173,6 @@ def _tiny(
 
 
 _BASE = dict(steps=700, batch_size=32, lr=3e-3, average=0.997)
-_GPU = dict(batch_size=64, lr=1e-3, average=0.9995)
 RNN = "van den Oord, Kalchbrenner and Kavukcuoglu (2016)", "https://arxiv.org/abs/1601.06759"
 GATED = "van den Oord et al. (2016)", "https://arxiv.org/abs/1606.05328"
 PLUS = "Salimans, Karpathy, Chen and Kingma (2017)", "https://arxiv.org/abs/1701.05517"
@@ -205,12 +208,12 @@ ENTRIES = (
     ),
     _entry(
         "row_lstm", "Row LSTM", row_lstm, _tiny(row_lstm, width=6, blocks=1),
-        "pixelrnn pixelcnn pixel_model", "A2", RNN, width=32, noise=0.1,
+        "pixelrnn pixelcnn pixel_model", "A2", RNN, width=40, dropout=0.3, noise=0.1,
     ),
     _entry(
         "diagonal_bilstm", "Diagonal BiLSTM", diagonal_bilstm,
         _tiny(diagonal_bilstm, width=6, blocks=1),
-        "pixelrnn pixelcnn pixel_model", "A2", RNN, width=32, noise=0.1,
+        "pixelrnn pixelcnn pixel_model", "A2", RNN, width=40, dropout=0.3, noise=0.1,
     ),
     _entry(
         "gated_pixelcnn", "Gated PixelCNN", gated_pixelcnn,
@@ -239,7 +242,7 @@ ENTRIES = (
     ),
     _entry(
         "depth_upscaling", "Depth upscaling", depth_upscaling,
-        _tiny(depth_upscaling, (1, 2, 2), 5, scale=1, width=6, blocks=2),
-        "depth_upscaling subscale gated_pixelcnn", "A4", SPN, step=4, dropout=0.3,
+        _tiny(depth_upscaling, (1, 4, 4), 3, width=6, blocks=2),
+        "depth_upscaling subscale gated_pixelcnn", "A4", SPN, step=4, width=24, dropout=0.3,
     ),
 )  # fmt: skip
