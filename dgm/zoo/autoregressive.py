@@ -20,7 +20,7 @@ from dgm.autoregressive.order_ensemble import OrderEnsemble
 from dgm.autoregressive.recurrent import Recurrent
 from dgm.autoregressive.tabular import ChainTables
 from dgm.train import Fit, fit
-from dgm.zoo.entry import Entry
+from dgm.zoo.entry import Entry, Recipe
 
 Shape = tuple[int, ...]
 Order = Sequence[int] | Tensor | None
@@ -80,18 +80,19 @@ def made(
 def made_orders(
     shape: Shape,
     levels: int,
-    n_orders: int = 16,
+    n_orders: int = 8,
     width: int = 200,
     blocks: int = 1,
     dropout: float = 0.0,
     embed_dim: int = 3,
     n_features: int = 4,
+    any_order: bool = False,
 ) -> OrderEnsemble:
-    """One MADE for every order; the probabilities of ``n_orders`` of them averaged."""
+    """One MADE for ``n_orders`` orders, the probabilities averaged."""
     conditional = LevelConditional(levels, math.prod(shape), embed_dim, n_features)
     widths = conditional.size, conditional.in_features, conditional.out_features
     net = MADE(*widths, width=width, blocks=blocks, dropout=dropout)
-    return OrderEnsemble(net, conditional, shape, n_orders)
+    return OrderEnsemble(net, conditional, shape, n_orders, any_order=any_order)
 
 
 def recurrent(
@@ -142,8 +143,21 @@ def train_on_digits(model: nn.Module, seed: int, **settings: object) -> Fit:
     """From the digits' own pixel frequencies, with weight decay and averaged weights."""
     digits = data.load("digits")
     model.start_from(digits.train)
-    common = dict(weight_decay=0.1, warmup=50, clip_norm=1.0, progress=False)
+    common = dict(warmup=50, clip_norm=1.0, average=0.998, progress=False)
     return fit(model, digits, seed=seed, **common, **settings)
+
+
+def _digits(steps: int, lr: float, weight_decay: float = 0.3, **sizes: object) -> dict:
+    """The recipe for digits, as the only one of an entry."""
+    settings = dict(steps=steps, lr=lr, weight_decay=weight_decay)
+    return {"digits": Recipe(sizes, train_on_digits, settings)}
+
+
+def train_on_toy(model: nn.Module, seed: int, name: str, **settings: object) -> Fit:
+    """On 50,000 points of a toy, drawn with another seed than its test set."""
+    toy = data.load(name, n=50_000, seed=seed + 1)
+    model.start_from(toy.train)
+    return fit(model, toy, seed=seed, clip_norm=1.0, average=0.995, progress=False, **settings)
 
 
 def _tiny(build: Callable, shape: Shape, levels: int | None, **sizes: object) -> Callable:
@@ -169,6 +183,7 @@ def _entry(name: str, title: str, build: Callable, files: str, rows: str, **rest
     return Entry(name, title, build=build, files=paths, rows=tuple(rows.split()), **where, **rest)
 
 
+TOY = dict(steps=3000, batch_size=512, lr=5e-3, eval_every=250)
 SMALL, PICTURE = ((1, 2, 3), 3), ((1, 2, 2), 4)
 FREY = "Frey, Hinton and Dayan (1996), Does the wake-sleep algorithm produce good estimators?"
 NIPS8 = (
@@ -186,28 +201,33 @@ ENTRIES = (
     _entry(
         "fvsbn", "Fully visible belief net", fvsbn, "fvsbn factorization conditional", "A1",
         paper=FREY, url=NIPS8, tiny=_tiny(fvsbn, *SMALL, order=[5, 0, 3, 1, 4, 2]),
+        recipes=_digits(500, 3e-3),
     ),
     _entry(
         "nade", "NADE", nade, "nade factorization conditional", "A1",
         paper="Larochelle and Murray (2011)", url=NADE_PAPER, tiny=_tiny(nade, *SMALL, width=8),
+        recipes=_digits(1000, 5e-3, weight_decay=0.1, width=128, dropout=0.3),
     ),
     _entry(
         "made", "MADE", made, "made factorization conditional", "A1 A4",
         paper="Germain, Gregor, Murray and Larochelle (2015)",
         url="https://arxiv.org/abs/1502.03509",
         tiny=_tiny(made, *SMALL, width=12, order=[1, 0, 2, 5, 4, 3]),
+        recipes=_digits(700, 3e-3, width=140, dropout=0.5),
     ),
     _entry(
         "made_orders", "MADE, all orders", made_orders, "made order_ensemble conditional", "A1 A4",
         paper="Uria, Murray and Larochelle (2014), a deep and tractable density estimator",
         url="https://arxiv.org/abs/1310.1757",
         tiny=_tiny(made_orders, *SMALL, width=12, n_orders=3),
+        recipes=_digits(2000, 3e-3, n_orders=8, width=200, dropout=0.4),
     ),
     _entry(
         "recurrent", "Recurrent network over the pixels", recurrent,
         "recurrent factorization conditional", "A1 A7",
         paper="Graves (2013), Generating sequences with recurrent neural networks",
         url="https://arxiv.org/abs/1308.0850", tiny=_tiny(recurrent, *SMALL, width=8),
+        recipes=_digits(1000, 5e-3, weight_decay=0.1, width=128, dropout=0.4),
     ),
     _entry(
         "made_mixture", "MADE with mixtures of Gaussians", made_mixture,
@@ -215,6 +235,9 @@ ENTRIES = (
         paper="Uria, Murray and Larochelle (2013), RNADE",
         url="https://arxiv.org/abs/1306.0186",
         tiny=_tiny(made_mixture, (2,), None, width=8, n_components=2),
+        recipes={
+            "rings": Recipe(dict(n_components=24), train_on_toy, dict(name="rings", **TOY))
+        },
     ),
     _entry(
         "linear_autoregression", "Linear autoregression", linear_autoregression, "linear", "A8",
