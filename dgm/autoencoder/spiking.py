@@ -194,39 +194,42 @@ class SpikingAutoencoder(nn.Module):
         self.encoder, self.decoder = encoder, decoder
         self.scaling, self.steps, self.penalties = scaling, steps, nn.ModuleList(penalties)
 
-    def _run(self, layers: nn.Sequential, h: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Output (T, B, n) of the layers, and the spikes of every spiking one."""
-        trains = []
-        for layer in layers:
+    def _run(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Rows (B, D), what is read out of them (B, D), and the spikes of every spiking layer."""
+        rows = self.scaling(x)
+        h, trains = rows.expand(self.steps, -1, -1), []  # (T, B, D), a constant current
+        for layer in (*self.encoder, *self.decoder):
             h = layer(h)
             trains += [h] if isinstance(layer, LIF) else []
-        return h, trains
+        return rows, h[-1], trains
 
     def spikes(self, x: Tensor) -> list[Tensor]:
-        """Spikes (T, B, n) of the layers of the encoder; the last one is the code."""
-        return self._run(self.encoder, self.scaling(x).expand(self.steps, -1, -1))[1]
+        """Spikes (T, B, n) of every spiking layer, from the encoder's first to the decoder's."""
+        return self._run(x)[2]
+
+    def code(self, x: Tensor) -> Tensor:
+        """x as stored (B, ...) -> the spike trains (T, B, d) that the decoder hears."""
+        return self.encoder(self.scaling(x).expand(self.steps, -1, -1))
 
     def encode(self, x: Tensor) -> Tensor:
         """x as stored (B, ...) -> rates of the code (B, d), multiples of 1/T."""
-        return self.spikes(x)[-1].mean(0)
+        return self.code(x).mean(0)
 
     def decode(self, code: Tensor) -> Tensor:
         """Spike trains (T, B, d) of the code -> (B, ...) floats on the scale of the data."""
-        return self.scaling.inverse(self._run(self.decoder, code)[0][-1])
+        return self.scaling.inverse(self.decoder(code)[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruction (B, ...), floats on the scale of the data."""
-        return self.decode(self.spikes(x)[-1])
+        return self.decode(self.code(x))
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
         """The squared error and the price of the activity, (B,) each."""
-        rows = self.scaling(x)
-        code, before = self._run(self.encoder, rows.expand(self.steps, -1, -1))
-        out, after = self._run(self.decoder, code)
+        rows, out, trains = self._run(x)
         price = rows.new_zeros(len(rows))
         for penalty in self.penalties:
-            price = price + sum(penalty(spikes) for spikes in before + after)
-        return {"reconstruction": (out[-1] - rows).square().sum(1), "activity": price}
+            price = price + sum(penalty(spikes) for spikes in trains)
+        return {"reconstruction": (out - rows).square().sum(1), "activity": price}
 
     def loss(self, x: Tensor) -> Tensor:
         """Squared error of the rows plus the price of activity, (B,). It has no unit of nats."""
