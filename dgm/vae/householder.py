@@ -9,10 +9,11 @@ from torch import Tensor, nn
 class Householder(nn.Module):
     """z -> H_T ... H_1 z with H_t = I - 2 v_t v_t^T / |v_t|^2; log det = 0.
 
-    The first vector comes from the context, every further one is a linear map of the one before.
-    Products of at most ``dim`` reflections are all the orthogonal
-    matrices there are. Lengths are kept, so no reflection changes log N(z; 0, I): the KL to a
-    standard normal prior stays that of the Gaussian the flow starts from.
+    The first vector comes from the context, every further one is a linear map of the one before,
+    at the start the identity: an even number of reflections then undo each other. Products of at
+    most ``dim`` reflections are all the orthogonal matrices there are. Lengths are kept, so no
+    reflection changes log N(z; 0, I): the KL to a standard normal prior stays that of the Gaussian
+    the flow starts from.
 
     Parameters
     ----------
@@ -37,6 +38,9 @@ class Householder(nn.Module):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.net = net
         self.links = nn.ModuleList(nn.Linear(dim, dim) for _ in range(n_reflections - 1))
+        for link in self.links:
+            nn.init.eye_(link.weight)
+            nn.init.zeros_(link.bias)
 
     def vectors(self, context: Tensor) -> list[Tensor]:
         """Context (B, C) -> the T unit vectors (B, dim), in the order in which they reflect."""

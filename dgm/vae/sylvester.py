@@ -42,15 +42,15 @@ def orthogonalise(q: Tensor, tol: float = 1e-6, max_iter: int = 100) -> Tensor:
     """The nearest matrices with orthonormal columns to q (B, d, M), by Bjorck's iteration.
 
     Q <- Q (I + (I - Q^T Q) / 2); converges where all singular values of the start lie
-    between 0 and sqrt(3), so q is divided by its Frobenius norm first. Stops one step after
-    |Q^T Q - I| fell below ``tol``; as the error is squared every step, what is left is tol^2.
+    between 0 and sqrt(3), so q is scaled to a Frobenius norm of sqrt(2) first. Stops one step
+    after |Q^T Q - I| fell below ``tol``; as the error is squared every step, tol^2 is left.
 
     Raises
     ------
     ValueError : not converged after ``max_iter`` steps (q has dependent columns, or M > d).
     """
     eye = torch.eye(q.shape[2], dtype=q.dtype, device=q.device)
-    q = q / q.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None]
+    q = 2**0.5 * q / q.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None]
     for _ in range(max_iter):
         rest = eye - q.mT @ q  # (B, M, M)
         q = q + 0.5 * q @ rest
