@@ -11,10 +11,12 @@ from sklearn import decomposition
 from sklearn.linear_model import Lasso
 from torch import distributions as D
 
+from dgm.data.party import party
 from dgm.data.worlds import linear_gaussian
 from dgm.distribution.normal import StandardNormal
 from dgm.flow.dequantize import Dequantize
 from dgm.linear.dictionary import DictionaryLearner
+from dgm.linear.filters import localisation, orientation
 from dgm.linear.ica import ICA, SechSources, amari_index, fastica, nearest_rotation, whitening
 from dgm.linear.linear_autoencoder import LinearAutoencoder
 from dgm.linear.linear_vae import LinearVAE
@@ -386,6 +388,22 @@ def test_whitening_refuses_a_flat_direction():
         whitening(x)
 
 
+def test_the_party_is_standardised_reproducible_and_not_gaussian():
+    sounds = party(seconds=1.0, rate=4000)
+    for s in sounds.values():
+        assert s.shape == (4000,)
+        assert abs(s.mean()) < 1e-5
+        assert s.var(correction=0).item() == pytest.approx(1, abs=1e-4)
+    kurtosis = {name: s.pow(4).mean().item() - 3 for name, s in sounds.items()}
+    assert kurtosis["organ"] < -0.5
+    assert min(kurtosis["drums"], kurtosis["singer"]) > 1
+    assert torch.equal(party(1.0, 4000)["drums"], sounds["drums"])
+    with pytest.raises(ValueError, match="seconds"):
+        party(seconds=0)
+    stacked = torch.stack(tuple(sounds.values()), 1).double()
+    assert amari_index(fastica(stacked @ torch.tensor(MIXING).T) @ torch.tensor(MIXING)) < 0.05
+
+
 # --- sparse codes ---------------------------------------------------------------------------------
 
 
@@ -455,7 +473,7 @@ def test_a_warm_start_at_the_answer_stays_there():
         torch.testing.assert_close(solver(x, dictionary, 0.05, 3, start=h), h, atol=1e-9, rtol=0)
 
 
-def planted_patches(dim=20, n_atoms=40, rows=6000, active=3):
+def planted_patches(dim=32, n_atoms=64, rows=6000, active=3):
     truth = torch.nn.functional.normalize(torch.randn(dim, n_atoms), dim=0)
     h = torch.zeros(rows, n_atoms)
     places = torch.rand(rows, n_atoms).argsort(1)[:, :active]
@@ -466,11 +484,10 @@ def planted_patches(dim=20, n_atoms=40, rows=6000, active=3):
 def test_planted_atoms_come_back():
     torch.set_default_dtype(torch.float32)
     truth, x = planted_patches()
-    model = DictionaryLearner(20, 40, 0.2, fista, steps=30)
+    model = DictionaryLearner(32, 64, 0.3, fista, steps=20)
     model.start_from(x)
-    for _ in range(12):
-        for batch in x[torch.randperm(len(x))].split(256):
-            model.learn(batch)
+    for batch in x[torch.randint(len(x), (350, 256))]:
+        model.learn(batch)
     cosine = (model.dictionary.T @ truth).abs().amax(0)
     assert (cosine > 0.99).float().mean() >= 0.95
 
@@ -502,11 +519,26 @@ def test_unused_atoms_begin_anew_and_lengths_stay_one():
 
 def test_learning_lowers_the_loss():
     _, x = planted_patches(rows=500)
-    model = DictionaryLearner(20, 40, 0.1, fista)
+    model = DictionaryLearner(32, 64, 0.1, fista)
     before = model.loss(x).mean()
     for _ in range(5):
         model.learn(x, forget=0.5)
     assert model.loss(x).mean() < 0.8 * before
+
+
+def test_dots_waves_and_crosses_have_known_place_and_orientation():
+    dot = torch.zeros(12, 12)
+    dot[4, 7] = -2.0
+    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(12.0), indexing="ij")
+    wave, other = torch.cos(1.6 * x + 0.3), torch.cos(1.6 * y + 0.3)
+    images = torch.stack((dot, wave, wave + other, other))[:, None]
+    place, agree = localisation(images), orientation(images, size=64)
+    assert place[0] == 1
+    assert (place[1:] < 0.35).all()
+    assert agree[0] < 0.05
+    assert agree[2] < 0.05
+    assert agree[1] > 0.9
+    torch.testing.assert_close(agree[1], agree[3])
 
 
 # --- noisy-OR -------------------------------------------------------------------------------------
@@ -663,6 +695,8 @@ def one_edge():
         (lambda: ista(torch.ones(2, 4), torch.ones(3, 4), 1.0), r"\bx\b"),
         (lambda: fista(torch.ones(2, 3), torch.full((3, 4), torch.nan), 1.0), "dictionary"),
         (lambda: fista(torch.ones(2, 3), torch.ones(3, 4), 1.0, 5, torch.ones(2, 3)), "start"),
+        (lambda: localisation(torch.ones(2, 3)), "filters"),
+        (lambda: orientation(torch.zeros(1, 1, 3, 3)), "filters"),
         (lambda: NoisyOr(0, 3), "n_causes"),
         (lambda: NoisyOr(2, 3, floor=0.0), "floor"),
         (lambda: NoisyOr.from_probabilities([0.1], [[0.5]], [0.0]), "leak"),

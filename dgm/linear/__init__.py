@@ -9,6 +9,7 @@
 | `ica.py`               | `fastica`, the Amari index, `ICA`: a linear flow to independent sources |
 | `sparse_coding.py`     | `ista`, `fista`: few active causes for a given dictionary               |
 | `dictionary.py`        | `DictionaryLearner`: the dictionary itself, online                      |
+| `filters.py`           | how much an atom looks like an edge: its place and its orientation      |
 | `noisy_or.py`          | `NoisyOr`: causes and findings that are there or not; quickscore        |
 | `noisy_or_bounds.py`   | bounds on it from above and below, by convexity                         |
 """

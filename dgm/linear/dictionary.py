@@ -87,7 +87,7 @@ class DictionaryLearner(nn.Module):
 
         The running moments move by ``forget`` towards those of the batch, then every atom in turn
         is set to its best value given the others. Atoms that fewer than ``dead_below`` of the
-        examples use begin anew at badly explained examples.
+        examples use, and those that nearly repeat another, begin anew at badly explained examples.
         """
         if not 0 < forget <= 1:
             raise ValueError(f"forget must lie in (0, 1], got {forget}")
@@ -106,8 +106,10 @@ class DictionaryLearner(nn.Module):
         return h
 
     def _reseed(self, error: Tensor, dead_below: float) -> None:
-        """Point the dead atoms at what the worst explained examples of a batch still need."""
-        dead = (self.usage < dead_below).nonzero().flatten()[: len(error)]
+        """Point unused and repeated atoms at what the worst explained examples still need."""
+        overlap = (self.atoms.T @ self.atoms).abs().triu(1)  # (n_atoms, n_atoms)
+        dead = (self.usage < dead_below) | (overlap > 0.95).any(0)
+        dead = dead.nonzero().flatten()[: len(error)]
         if len(dead):
             worst = error.norm(dim=1).topk(len(dead)).indices
             self.atoms[:, dead] = F.normalize(error[worst].T + 1e-12, dim=0)
