@@ -3,7 +3,6 @@
 import math
 
 import contract
-import numpy as np
 import pytest
 import torch
 from torch import distributions as D
@@ -23,6 +22,7 @@ from dgm.distribution.likelihood import (
 )
 from dgm.distribution.normal import StandardNormal
 from dgm.vae.active_units import active_units, activity
+from dgm.vae.expected_terms import expected_terms, normal_nodes
 from dgm.vae.gaussian_posterior import GaussianPosterior
 from dgm.vae.gradient_estimators import (
     leave_one_out,
@@ -31,6 +31,7 @@ from dgm.vae.gradient_estimators import (
     score_function_gradients,
 )
 from dgm.vae.vae import VAE
+from dgm.vae.window_likelihood import WindowLikelihood
 
 
 @contract.over("vae", chapter="05")
@@ -59,14 +60,6 @@ def net(inputs, outputs):
     return nn.Sequential(nn.Linear(inputs, 8), nn.Tanh(), nn.Linear(8, outputs))
 
 
-def normal_nodes(dims, n=48):
-    """Nodes (n^dims, dims) and weights of a rule for means under N(0, I)."""
-    x, w = np.polynomial.hermite_e.hermegauss(n)
-    grid = torch.cartesian_prod(*[torch.tensor(x)] * dims).reshape(-1, dims)
-    weights = torch.cartesian_prod(*[torch.tensor(w / w.sum())] * dims).reshape(-1, dims).prod(1)
-    return grid, weights
-
-
 def small_vae(latent_dim=2, levels=3, pixels=3):
     """A nonlinear VAE of integer triples, weights randomised."""
     posterior = GaussianPosterior(net(pixels, 2 * latent_dim), latent_dim, levels)
@@ -74,18 +67,9 @@ def small_vae(latent_dim=2, levels=3, pixels=3):
     return randomised(VAE(posterior, likelihood, StandardNormal((latent_dim,))))
 
 
-def expectations(model, x, latent_dim=2):
+def expectations(model, x):
     """E_q of log p(x|z), log p(z) and log q(z|x) by quadrature, (B,) each."""
-    eps, weights = normal_nodes(latent_dim)
-    q = model.posterior.distribution(x)
-    parts = []
-    for row, mean, std in zip(x, q.mean, q.stddev, strict=True):
-        z = mean + std * eps
-        many = row.expand(len(z), *row.shape)
-        log_q = D.Independent(D.Normal(mean, std), 1).log_prob(z)
-        terms = (model.likelihood.log_prob(many, z), model.prior.log_prob(z), log_q)
-        parts.append(torch.stack([(weights * t).sum() for t in terms]))
-    return torch.stack(parts).T
+    return expected_terms(model, x, 48).values()
 
 
 # --- the bound -----------------------------------------------------------------------------------
@@ -156,6 +140,17 @@ def test_free_nats_are_not_charged():
     terms = model.terms(x)
     torch.manual_seed(1)
     torch.testing.assert_close(model.loss(x), 1e6 - terms["reconstruction"])
+
+
+def test_quadrature_nodes_are_scipys_and_integrate_polynomials():
+    from scipy.special import roots_hermitenorm
+
+    nodes, weights = normal_nodes(1, 12)
+    x, w = (torch.tensor(t) for t in roots_hermitenorm(12))
+    torch.testing.assert_close(nodes[:, 0], x, rtol=0, atol=1e-12)
+    torch.testing.assert_close(weights, w / w.sum(), rtol=0, atol=1e-12)
+    nodes, weights = normal_nodes(2, 5)
+    assert (weights * nodes[:, 0] ** 4 * nodes[:, 1] ** 2).sum().item() == pytest.approx(3)
 
 
 def test_closed_kl_is_torchs_and_the_mean_of_draws():
@@ -382,6 +377,21 @@ def test_binned_gaussian_stays_finite_with_its_gradients():
     assert all(p.grad.isfinite().all() for p in likelihood.parameters())
 
 
+@pytest.mark.parametrize("window", [0, 1, 2])
+def test_windows_see_so_far_back_and_no_further(window):
+    likelihood = randomised(WindowLikelihood(net(2, 9), (3,), 3, window))
+    z, states = torch.randn(1, 2), torch.cartesian_prod(*[torch.arange(3)] * 3)
+    p = likelihood.log_prob(states, z.expand(27, -1)).exp()
+    assert p.sum().item() == pytest.approx(1, abs=1e-12)
+    draws = likelihood.sample(z.expand(60_000, -1)).long() @ torch.tensor([9, 3, 1])
+    seen = draws.bincount(minlength=27) / 60_000
+    assert ((seen - p).abs() < 5 * (p * (1 - p) / 60_000).sqrt() + 1e-6).all()
+    x = torch.tensor([[0, 1, 2], [2, 1, 2]])  # the first pixel moves; who notices?
+    table = likelihood._table(x, z.expand(2, -1))
+    moved = [bool((table[0, d] != table[1, d]).any()) for d in range(3)]
+    assert moved == [False, window >= 1, window >= 2]
+
+
 def test_grey_cross_entropy_is_not_a_likelihood():
     """The loss of many tutorials: summed over the 17 grey levels it is not one."""
     logit, grey = torch.tensor(0.3), torch.arange(17) / 16
@@ -425,6 +435,8 @@ BAD = {
     "std": lambda: score_function_gradients(torch.sum, torch.zeros(1), -torch.ones(1), 3),
     "n": lambda: reparameterised_gradients(torch.sum, torch.zeros(1), torch.ones(1), 0),
     "values": lambda: leave_one_out(torch.zeros(1)),
+    "window": lambda: WindowLikelihood(nn.Linear(2, 2), (2,), 3, 2),
+    "dim": lambda: normal_nodes(0, 3),
     "threshold": lambda: active_units(None, torch.zeros(2, 2), 0.0),
 }
 
