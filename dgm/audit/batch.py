@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dgm.audit.report import Finding
-from dgm.audit.subject import DoesNotApply, Subject
+from dgm.audit.subject import DoesNotApply, Subject, seeded
 
 _DETERMINISTIC = ("log_prob", "energy")
 _PER_EXAMPLE = (*_DETERMINISTIC, "elbo", "loss")
@@ -69,13 +69,21 @@ def _flat(value: Tensor | tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _gap_noisy(s: Subject, repeats: int = 128) -> float:
-    """For a noisy bound: excess over six standard errors of row 0 in two companies."""
-    mean, error = s.mean_and_error("elbo", s.x, repeats=repeats)
+    """For a noisy bound: excess over six standard errors of row 0 alone and in the batch.
+
+    In a batch of its own copies, under the same noise, it must even stay what it was.
+    """
     y = None if s.y is None else s.y[:1]
+    with seeded(s.seed):
+        mixed, state = s.draws("elbo", s.x, repeats=repeats)[:, 0], torch.get_rng_state()
+    with seeded(s.seed):
+        other = s.draws("elbo", s.x[:1].expand_as(s.x), repeats=repeats)[:, 0]
+        same_noise = y is None and torch.equal(state, torch.get_rng_state())
     with torch.no_grad():
         alone = torch.cat([s.call("elbo", s.x[:1], y=y).reshape(1) for _ in range(repeats)])
-    noise = 6 * (error[0] + alone.std() / repeats**0.5).item()
-    return max(0.0, abs(mean[0].item() - alone.mean().item()) - noise)
+    error = (mixed.var() + alone.var()).sqrt() / repeats**0.5
+    gap = max(0.0, ((mixed.mean() - alone.mean()).abs() - 6 * error).item())
+    return max(gap, ((mixed - other) / (1 + mixed.abs())).abs().max().item() * same_noise)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dgm.audit.report import Finding
-from dgm.audit.subject import DoesNotApply, Subject
+from dgm.audit.subject import MAX_STATES, DoesNotApply, Subject
 
 N_PLACES = 64  # variables that are changed, one at a time
 N_EXAMPLES = 4
@@ -147,18 +147,26 @@ def sum_of_conditionals(s: Subject) -> Finding:
 def samples_follow_conditionals(s: Subject) -> Finding:
     """Each sampled variable is as frequent as its law given the sampled ones before it says.
 
-    Counts minus their conditional expectations have mean zero, whatever the dependence; so has
-    log p plus the entropy. This needs no enumeration, and works for any D.
+    Counts minus their conditional expectations have mean zero, whatever the dependence; so have
+    log p plus the entropy, and both times what the past says. It works for any D, not enumerated.
     """
     s.needs("sample")
     _log_conditionals(s, s.x[:2], s.y if s.y is None else s.y[:2])
-    x = s.sample(_affordable(s))
+    x = (
+        s.samples
+        if s.dims * math.log(s.levels) < math.log(MAX_STATES)
+        else s.sample(_affordable(s))
+    )
     log_p = torch.cat([_log_conditionals(s, part, s.first_y(len(part))) for part in x.split(256)])
     p = log_p.exp()
     hit = torch.zeros_like(p).scatter_(2, _in_order(s, x), 1.0)
     surprise = (hit * log_p).sum(2) - (p * log_p).sum(2)  # (N, D), mean zero given the past
     spread = (p * log_p.square()).sum(2) - (p * log_p).sum(2).square()
     z = [(surprise.sum().abs() / (spread.sum().sqrt() + 1e-9))[None]]
+    context = log_p - log_p.mean(0)  # what the past adds: samples that ignore it do not follow it
+    along = ((hit - p) * context).sum()
+    variance = (p * context.square()).sum() - (p * context).sum(2).square().sum()
+    z.append((along.abs() / (variance.sqrt() + 1e-9))[None])
     for over in ((0,), (0, 1)):
         excess, variance = (hit - p).sum(over), (p * (1 - p)).sum(over)
         z.append((excess.abs() / variance.sqrt())[variance >= 25])
@@ -166,7 +174,7 @@ def samples_follow_conditionals(s: Subject) -> Finding:
     return Finding(torch.cat(z).max().item(), 6.0, note)
 
 
-def _affordable(s: Subject, budget: float = 1e10) -> int:
+def _affordable(s: Subject, budget: float = 4e9) -> int:
     """Samples to draw, fewer of a large model: D passes over D variables each."""
     cost = s.dims**2 * sum(p.numel() for p in s.model.parameters())
-    return int(min(2048, max(32, budget / max(cost, 1))))
+    return int(min(1024, max(32, budget / max(cost, 1))))

@@ -78,9 +78,9 @@ def _rows(s: Subject, repeats: int) -> Tensor:
 
 
 def _mean_is_zero(difference: Tensor, note: str) -> Finding:
-    """Whether draws (N, ...) have mean zero in every column, in standard errors."""
-    error = difference.std(0) / math.sqrt(len(difference))
-    z = (difference.mean(0).abs() / (error + 1e-6)).max().item()
+    """Whether draws (N, rows) have mean zero, in every column and over all, in standard errors."""
+    found = torch.cat((difference, difference.mean(1, keepdim=True)), 1)
+    z = (found.mean(0).abs() / (found.std(0) / math.sqrt(len(found)) + 1e-6)).max().item()
     return Finding(z, density.SIGMAS, f"{note} {difference.mean():.4f} nats, in standard errors")
 
 
@@ -92,7 +92,7 @@ def posterior_density(s: Subject) -> Finding:
     """log q is the normalised density of the draws it comes with: E[f / q] = 1 for a density f."""
     parts, worst = s.once(parts_of), None
     for row in s.x[:2]:
-        z, log_q = parts.posterior(row.expand(N_SAMPLES, *row.shape))
+        z, log_q = parts.posterior(row.expand(N_SAMPLES // 2, *row.shape))
         if (z.std(0) < 1e-9).any():
             note = "draws for equal examples of a batch are equal: noise left out, or shared"
             return Finding(math.inf, 0, note)
@@ -151,7 +151,7 @@ def likelihood_samples(s: Subject) -> Finding:
 
 
 @torch.no_grad()
-def elbo_of_parts(s: Subject, repeats: int = 256) -> Finding:
+def elbo_of_parts(s: Subject, repeats: int = 1024) -> Finding:
     """elbo is log p(x|z) + log p(z) - log q(z|x) in the mean, whatever `beta` is."""
     s.once(parts_of)
     s.needs("elbo")
@@ -172,7 +172,7 @@ def elbo_of_parts(s: Subject, repeats: int = 256) -> Finding:
 
 
 @torch.no_grad()
-def kl_term(s: Subject, repeats: int = 256) -> Finding:
+def kl_term(s: Subject, repeats: int = 1024) -> Finding:
     """terms(x)["kl"] is log q(z|x) - log p(z) in the mean: the KL divergence from the prior."""
     s.once(parts_of)
     s.needs("terms")
@@ -231,7 +231,7 @@ def samples_follow_parts(s: Subject) -> Finding:
     s.needs("sample")
     n_states = s.levels**s.dims if s.discrete and s.levels else math.inf
     if n_states <= MAX_LAW_STATES:
-        z = parts.prior.sample(min(N_SAMPLES, 800_000 // n_states))
+        z = parts.prior.sample(min(N_SAMPLES, 300_000 // n_states))
         many = s.states.repeat_interleave(len(z), 0).split(len(z))
         masses = torch.stack([parts.likelihood.log_prob(x, z).exp().mean() for x in many])
         n = int(N_SAMPLES / (1 + N_SAMPLES / len(z)))  # the masses are uncertain too
