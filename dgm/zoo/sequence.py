@@ -152,6 +152,6 @@ ENTRIES = (
            text=(dict(width=150, length=128), 8e-3)),
     _entry("transformer", "Transformer", transformer, _tiny_transformer, "transformer.py",
            "A6 A8", VASWANI,
-           pixels=(dict(width=72, n_layers=3, dropout=0.3, places=True), 2e-3),
+           pixels=(dict(width=72, n_layers=3, dropout=0.2, places=True), 3e-3),
            text=(dict(width=72, n_layers=3, length=128), 4e-3)),
 )  # fmt: skip
