@@ -5,7 +5,9 @@ import math
 from itertools import pairwise
 
 import contract
+import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from torch import nn
 
@@ -19,6 +21,7 @@ from dgm.autoencoder.denoising import (
     residual_score,
     wiener_map,
 )
+from dgm.autoencoder.identity import chimera, unexplained
 from dgm.autoencoder.scaling import RealRows, UnitPixels
 from dgm.autoencoder.sparse import KeepLargest, L1Penalty, RatePenalty, SparseAutoencoder, UnitAtoms
 from dgm.autoencoder.spiking import (
@@ -33,6 +36,7 @@ from dgm.autoencoder.spiking import (
 )
 from dgm.autoencoder.stochastic import StochasticAutoencoder
 from dgm.autoencoder.tied import TiedAutoencoder
+from dgm.distribution.frechet import frechet_distance
 from dgm.nets.mlp import MLP
 from dgm.train import fit
 
@@ -109,7 +113,10 @@ def test_it_learns_to_reconstruct_both_kinds_of_data(name):
     points = torch.randn(512, 2) @ torch.tensor([[1.0, 0.9], [0.0, 0.3]])
     kind = torch.arange(512) % 3
     pixels = torch.stack((kind, 2 - kind, kind, kind == 1), 1).view(-1, 1, 2, 2).to(torch.uint8)
-    small = {"k_sparse_autoencoder": {"k": 8}, "spiking_autoencoder": {"hidden": 32, "steps": 10}}
+    small = {
+        "k_sparse_autoencoder": {"k": 8},
+        "spiking_autoencoder": {"hidden": 32, "time_steps": 10},
+    }
     for x, levels in ((points, None), (pixels, 3)):
         torch.manual_seed(0)
         model = zoo.get(name).build(x.shape[1:], levels, code_dim=16, **small.get(name, {}))
@@ -174,7 +181,7 @@ def test_pixels_go_to_the_unit_interval_and_back():
         (lambda: ExampleActivity(-1.0), "weight"),
         (lambda: NeuronActivity(low=0.4, high=0.3), "low"),
         (lambda: NeuronActivity(weight=math.inf), "weight"),
-        (lambda: zoo.get("spiking_autoencoder").build((2,), None, steps=0), "steps"),
+        (lambda: zoo.get("spiking_autoencoder").build((2,), None, time_steps=0), "steps"),
     ],
 )
 def test_bad_arguments_are_named(make, word):
@@ -183,6 +190,44 @@ def test_bad_arguments_are_named(make, word):
 
 
 # --- the identity ---------------------------------------------------------------------------------
+
+
+def test_chimeras_keep_every_marginal_and_break_every_tie():
+    x = torch.randint(9, (500, 1, 1, 1)) * torch.ones(1, 1, 3, 3, dtype=torch.int64)  # all equal
+    mixed = chimera(x)
+    assert mixed.dtype == x.dtype
+    assert torch.equal(mixed.flatten(1).sort(0).values, x.flatten(1).sort(0).values)
+    assert torch.corrcoef(mixed.flatten(1).double().T).fill_diagonal_(0).abs().max() < 0.2
+    assert torch.equal(mixed, chimera(x))
+    assert not torch.equal(mixed, chimera(x, seed=1))
+    with pytest.raises(ValueError, match=r"\bx\b"):
+        chimera(x[:1])
+
+
+def test_unexplained_is_zero_for_a_copy_and_one_for_the_mean():
+    x = torch.randn(50, 3)
+    mean = nn.Linear(3, 3)
+    with torch.no_grad():
+        mean.weight.zero_()
+        mean.bias.copy_(x.mean(0))
+    assert unexplained(nn.Identity(), x, x.mean(0)) == 0
+    assert abs(unexplained(mean, x, x.mean(0)) - 1) < 1e-12
+    with pytest.raises(ValueError, match="mean"):
+        unexplained(mean, x, torch.zeros(4))
+
+
+def test_frechet_distance_against_the_general_matrix_root_and_closed_forms():
+    a, b = torch.randn(400, 5) @ torch.randn(5, 5), torch.randn(300, 5) @ torch.randn(5, 5) + 1
+    cov = [np.cov(t.T.numpy()) for t in (a, b)]
+    root = scipy.linalg.sqrtm(cov[0] @ cov[1]).real
+    wanted = (a.mean(0) - b.mean(0)).square().sum().item() + np.trace(cov[0] + cov[1] - 2 * root)
+    assert abs(frechet_distance(a, b) - wanted) < 1e-8
+    assert abs(frechet_distance(a, b) - frechet_distance(b, a)) < 1e-8
+    assert abs(frechet_distance(a, a)) < 1e-8
+    assert abs(frechet_distance(a, a + 2.0) - 20) < 1e-8
+    for bad, name in (((a, b[:, :2]), "b"), ((a[:1], b), "a"), ((a, b * math.nan), "b")):
+        with pytest.raises(ValueError, match=rf"\b{name}\b"):
+            frechet_distance(*bad)
 
 
 def test_a_wide_code_can_copy_and_a_narrow_one_cannot():
@@ -501,7 +546,7 @@ def test_a_silent_neuron_gets_a_gradient_that_wakes_it():
 
 
 def test_spiking_code_and_terms():
-    model = zoo.get("spiking_autoencoder").build((3,), None, code_dim=5, hidden=7, steps=8)
+    model = zoo.get("spiking_autoencoder").build((3,), None, code_dim=5, hidden=7, time_steps=8)
     assert isinstance(model, SpikingAutoencoder)
     x = torch.rand(6, 3)
     trains = model.spikes(x)

@@ -12,4 +12,5 @@
 | `conditional.py` | softmax and Gaussian heads: p(y given x) from a network           |
 | `slerp.py`       | interpolation of Gaussian codes along a great circle              |
 | `divergence.py`  | the alpha-divergences, with both directions of KL as ends         |
+| `frechet.py`     | the Frechet distance of the Gaussians fitted to two samples       |
 """

@@ -52,7 +52,7 @@ def autoencoder(
 def bottleneck_autoencoder(
     shape: tuple[int, ...],
     levels: int | None = None,
-    code_dim: int = 8,
+    code_dim: int = 16,
     hidden: tuple[int, ...] = (128, 128),
 ) -> Autoencoder:
     """Few units in the middle, with deep networks around them."""
@@ -82,7 +82,7 @@ def sparse_autoencoder(
 
 
 def l1_autoencoder(
-    shape: tuple[int, ...], levels: int | None = None, code_dim: int = 256, weight: float = 0.1
+    shape: tuple[int, ...], levels: int | None = None, code_dim: int = 256, weight: float = 0.2
 ) -> SparseAutoencoder:
     """ReLU units that pay for their activity; atoms of unit length."""
     rows = rows_of(shape, levels)
@@ -91,7 +91,7 @@ def l1_autoencoder(
 
 
 def k_sparse_autoencoder(
-    shape: tuple[int, ...], levels: int | None = None, code_dim: int = 256, k: int = 8
+    shape: tuple[int, ...], levels: int | None = None, code_dim: int = 256, k: int = 12
 ) -> Autoencoder:
     """The k largest units speak, the others are silent."""
     rows = rows_of(shape, levels)
@@ -100,7 +100,7 @@ def k_sparse_autoencoder(
 
 
 def denoising_autoencoder(
-    shape: tuple[int, ...], levels: int | None = None, code_dim: int = 256, std: float = 0.3
+    shape: tuple[int, ...], levels: int | None = None, code_dim: int = 256, std: float = 0.4
 ) -> DenoisingAutoencoder:
     """Gaussian noise on the input, the clean one asked for."""
     rows = rows_of(shape, levels)
@@ -121,7 +121,7 @@ def spiking_autoencoder(
     levels: int | None = None,
     code_dim: int = 64,
     hidden: int = 128,
-    steps: int = 20,
+    time_steps: int = 20,
     example_weight: float = 1.0,
     neuron_weight: float = 10.0,
     band: tuple[float, float] = (0.05, 0.3),
@@ -139,7 +139,7 @@ def spiking_autoencoder(
     for layer in (*encoder[::2], *decoder[::2]):
         nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_features))
     penalties = ExampleActivity(example_weight), NeuronActivity(neuron_weight, *band)
-    return SpikingAutoencoder(encoder, decoder, rows, steps, penalties)
+    return SpikingAutoencoder(encoder, decoder, rows, time_steps, penalties)
 
 
 def _small_autoencoder(build, **sizes):
@@ -210,5 +210,5 @@ ENTRIES = (
     _autoencoder_entry("stochastic_autoencoder", "Stochastic autoencoder", stochastic_autoencoder,
                        "stochastic.py", "R2", HASHING, code_dim=6),
     _autoencoder_entry("spiking_autoencoder", "Spiking autoencoder", spiking_autoencoder,
-                       "spiking.py", "V18", HUEBOTTER, code_dim=6, hidden=6, steps=6),
+                       "spiking.py", "V18", HUEBOTTER, code_dim=6, hidden=6, time_steps=6),
 )  # fmt: skip
