@@ -183,7 +183,7 @@ def _entry(name: str, title: str, build: Callable, files: str, rows: str, **rest
     return Entry(name, title, build=build, files=paths, rows=tuple(rows.split()), **where, **rest)
 
 
-TOY = dict(steps=3000, batch_size=512, lr=5e-3, eval_every=250)
+TOY = dict(steps=1500, batch_size=512, lr=1e-2, eval_every=250)
 SMALL, PICTURE = ((1, 2, 3), 3), ((1, 2, 2), 4)
 FREY = "Frey, Hinton and Dayan (1996), Does the wake-sleep algorithm produce good estimators?"
 NIPS8 = (
@@ -206,7 +206,7 @@ ENTRIES = (
     _entry(
         "nade", "NADE", nade, "nade factorization conditional", "A1",
         paper="Larochelle and Murray (2011)", url=NADE_PAPER, tiny=_tiny(nade, *SMALL, width=8),
-        recipes=_digits(1000, 5e-3, weight_decay=0.1, width=128, dropout=0.3),
+        recipes=_digits(500, 1e-2, weight_decay=0.1, width=64, dropout=0.2),
     ),
     _entry(
         "made", "MADE", made, "made factorization conditional", "A1 A4",
@@ -220,7 +220,7 @@ ENTRIES = (
         paper="Uria, Murray and Larochelle (2014), a deep and tractable density estimator",
         url="https://arxiv.org/abs/1310.1757",
         tiny=_tiny(made_orders, *SMALL, width=12, n_orders=3),
-        recipes=_digits(2000, 3e-3, n_orders=8, width=200, dropout=0.4),
+        recipes=_digits(1000, 4e-3, n_orders=8, width=200, dropout=0.4),
     ),
     _entry(
         "recurrent", "Recurrent network over the pixels", recurrent,
