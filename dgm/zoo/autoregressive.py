@@ -216,14 +216,14 @@ ENTRIES = (
         recipes=_digits(700, 3e-3, width=140, dropout=0.5),
     ),
     _entry(
-        "made_orders", "MADE, all orders", made_orders, "made order_ensemble conditional", "A1 A4",
+        "made_orders", "MADE, several orders", made_orders, "made order_ensemble conditional", "A1 A4",
         paper="Uria, Murray and Larochelle (2014), a deep and tractable density estimator",
         url="https://arxiv.org/abs/1310.1757",
         tiny=_tiny(made_orders, *SMALL, width=12, n_orders=3),
         recipes=_digits(1000, 4e-3, n_orders=8, width=200, dropout=0.4),
     ),
     _entry(
-        "recurrent", "Recurrent network over the pixels", recurrent,
+        "recurrent", "Recurrent network (LSTM)", recurrent,
         "recurrent factorization conditional", "A1 A7",
         paper="Graves (2013), Generating sequences with recurrent neural networks",
         url="https://arxiv.org/abs/1308.0850", tiny=_tiny(recurrent, *SMALL, width=8),
