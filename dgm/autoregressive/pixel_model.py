@@ -196,9 +196,9 @@ class PixelModel(nn.Module):
 
         Parameters
         ----------
-        y : a label, or one for each draw; drawn uniformly where the model has labels and y is None.
+        y : a label, or one for each draw; None draws labels uniformly, whatever is known.
         known, mask : (n or 1, *shape) levels kept where the boolean mask, (*shape) or like known,
-            is True. An exact conditional draw if every known pixel comes before all others.
+            is True. An exact draw given them (and y) if every known pixel comes before all others.
         temperature : divides the log masses; 1 draws from the model.
         cached : compute only what the next pixel needs, if the network can; the same draws.
         """
