@@ -32,10 +32,13 @@ class _Heaviside(torch.autograd.Function):
     """The step, with the gradient 1 / (1 + slope |v|)^2 of the smooth one."""
 
     @staticmethod
-    def forward(ctx, v: Tensor, slope: float) -> Tensor:
-        ctx.save_for_backward(v)
-        ctx.slope = slope
+    def forward(v: Tensor, slope: float) -> Tensor:
         return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        v, ctx.slope = inputs
+        ctx.save_for_backward(v)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:

@@ -73,12 +73,14 @@ def sparse_autoencoder(
     shape: tuple[int, ...],
     levels: int | None = None,
     code_dim: int = 256,
-    weight: float = 0.3,
-    rate: float = 0.05,
+    weight: float = 1.0,
+    rate: float = 0.02,
 ) -> SparseAutoencoder:
-    """Every unit shall fire for one example in twenty."""
+    """Every unit shall fire for one example in fifty; atoms of unit length."""
     rows = rows_of(shape, levels)
-    return SparseAutoencoder(*_sigmoid_pair(rows.dims, code_dim), rows, RatePenalty(weight, rate))
+    encoder, _ = _sigmoid_pair(rows.dims, code_dim)
+    decoder = UnitAtoms(code_dim, rows.dims)
+    return SparseAutoencoder(encoder, decoder, rows, RatePenalty(weight, rate))
 
 
 def l1_autoencoder(
