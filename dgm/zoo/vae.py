@@ -39,13 +39,9 @@ def vae(
     dropout: float = 0.0,
 ) -> VAE:
     """Convolutions for integer images (C, H, W), perceptrons and a Gaussian for points (D,)."""
-    prior = StandardNormal((latent_dim,))
     if levels is None:
-        size = math.prod(shape)
-        encoder = MLP(size, 2 * latent_dim, (width, width), dropout)
-        decoder = MLP(latent_dim, 2 * size, (width, width), dropout)
-        likelihood = GaussianLikelihood(decoder, floor=1e-3, shape=shape)
-        return VAE(GaussianPosterior(encoder, latent_dim), likelihood, prior)
+        return _vae_of_points(math.prod(shape), min(latent_dim, math.prod(shape)), width, dropout)
+    prior = StandardNormal((latent_dim,))
     encoder = ImageEncoder(shape, 2 * latent_dim, width, halvings, dropout)
     values = 1 if levels == 2 else levels
     decoder = ImageDecoder(latent_dim, shape, values, width, halvings, dropout)
@@ -54,6 +50,16 @@ def vae(
     else:
         likelihood = CategoricalLikelihood(decoder, shape, levels)
     return VAE(GaussianPosterior(encoder, latent_dim, levels), likelihood, prior)
+
+
+def _vae_of_points(size: int, latent_dim: int, width: int, dropout: float) -> VAE:
+    """Perceptrons, and a Gaussian that starts narrow: a wide one has no need of a code."""
+    encoder = MLP(size, 2 * latent_dim, (2 * width, 2 * width), dropout)
+    decoder = MLP(latent_dim, 2 * size, (2 * width, 2 * width), dropout)
+    with torch.no_grad():
+        decoder[-1].bias[size:].fill_(-4.0)
+    likelihood = GaussianLikelihood(decoder, floor=1e-3, shape=(size,))
+    return VAE(GaussianPosterior(encoder, latent_dim), likelihood, StandardNormal((latent_dim,)))
 
 
 class Jitter:
