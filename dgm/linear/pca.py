@@ -61,7 +61,8 @@ class PCA(nn.Module):
         """
         rows = self._rows(x)
         centred = rows - rows.mean(0)
-        _, singular, directions = torch.linalg.svd(centred, full_matrices=True)  # rows: directions
+        few = len(rows) < rows.shape[1]  # then the directions have to be completed to D
+        _, singular, directions = torch.linalg.svd(centred, full_matrices=few)  # rows: directions
         axes = directions[: self.latent_dim].T
         largest = axes.gather(0, axes.abs().argmax(0, keepdim=True))  # (1, d)
         self.mean.copy_(rows.mean(0))
