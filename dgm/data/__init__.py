@@ -6,6 +6,7 @@ worlds.py     exact worlds: every state enumerated, or linear and Gaussian
 images.py     digits, photograph patches, and the downloaded image sets
 sprites.py    sprites with known factors, up to the exact dSprites grid
 sequences.py  text, synthetic audio with known entropy rate (its laws: markov.py), spoken digits
+party.py      three sounds to mix: organ, drums, singer
 download.py   files by checksum from the network, or from the folder of DGM_DATA
 formats.py    readers of those files
 """

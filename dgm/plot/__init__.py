@@ -7,6 +7,7 @@
 | `page.py`     | HTML and Markdown in a notebook: `slider`, `source`                      |
 | `slider.html` | the template of a slider                                                 |
 | `plane.py`    | a latent plane to walk in: `plane`; `plane.html` is its template         |
+| `sound.py`    | sounds to listen to: `players`                                           |
 """
 
 from dgm.plot.draw import curve, density, images, scatter, warp
