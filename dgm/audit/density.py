@@ -19,7 +19,7 @@ def total(s: Subject) -> Finding:
     """The probabilities of all states, or the integral of the density, is one."""
     s.needs("log_prob")
     if s.discrete:
-        mass = s.evaluate("log_prob", s.states).exp().sum().item()
+        mass = s.once(_state_masses).sum().item()
         return Finding(abs(mass - 1), 1e-6, f"{mass:.7f} over all states")
     if s.dims > 2:
         raise DoesNotApply(f"D = {s.dims}: no quadrature; 'samples follow the density' needs it")
@@ -29,6 +29,11 @@ def total(s: Subject) -> Finding:
         note = "log_prob is nan near the samples: it must be -inf there, or pass bounds="
         return Finding(mass, 0.01, note)
     return Finding(abs(mass - 1), 0.01, f"{mass:.4f} by quadrature, error {error:.1g}")
+
+
+def _state_masses(s: Subject) -> Tensor:
+    """Probability of every state of a small world, (levels**D,)."""
+    return s.evaluate("log_prob", s.states).exp()
 
 
 def _grid(s: Subject) -> tuple[Tensor, list[Tensor], float]:
@@ -50,8 +55,7 @@ def samples_follow(s: Subject) -> Finding:
     """How often samples fall somewhere is what the density says."""
     s.needs("log_prob", "sample")
     if s.discrete:
-        masses = s.evaluate("log_prob", s.states).exp()
-        return frequencies(state_counts(s), masses, "states")
+        return frequencies(state_counts(s), s.once(_state_masses), "states")
     if s.invertible and s.dims > 2:
         return _latent_ratio(s)
     if s.dims <= 2:
