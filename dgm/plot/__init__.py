@@ -8,6 +8,7 @@
 | `slider.html` | the template of a slider                                                 |
 | `plane.py`    | a latent plane to walk in: `plane`; `plane.html` is its template         |
 | `sound.py`    | sounds to listen to: `players`                                           |
+| `tokens.py`   | sequences: characters and their cost, attention, what dilated taps reach |
 """
 
 from dgm.plot.draw import curve, density, images, scatter, warp
