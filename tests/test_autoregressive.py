@@ -19,16 +19,16 @@ from dgm.autoregressive.made import MADE
 from dgm.autoregressive.nade import NADE
 from dgm.autoregressive.order_ensemble import OrderEnsemble
 from dgm.autoregressive.ordering import (
-    depth_upscaling,
+    depth_upscaling_ranks,
     join_depth,
-    multi_scale,
+    multi_scale_ranks,
     order_of_ranks,
-    parallel_multi_scale,
-    raster,
-    size_and_depth_upscaling,
-    size_upscaling,
+    parallel_groups,
+    raster_ranks,
+    size_and_depth_ranks,
+    size_upscaling_ranks,
     split_depth,
-    subscale,
+    subscale_ranks,
 )
 from dgm.autoregressive.recurrent import Recurrent
 from dgm.autoregressive.tabular import ChainTables
@@ -349,39 +349,39 @@ def test_made_learns_a_small_integer_law_in_reversed_order():
 
 
 def test_orders_are_the_printed_grids():
-    assert subscale(4, 4).tolist() == [
+    assert subscale_ranks(4, 4).tolist() == [
         [1, 5, 2, 6], [9, 13, 10, 14], [3, 7, 4, 8], [11, 15, 12, 16]]  # fmt: skip
-    assert multi_scale(4, 4).tolist() == [
+    assert multi_scale_ranks(4, 4).tolist() == [
         [1, 5, 2, 6], [7, 8, 9, 10], [3, 11, 4, 12], [13, 14, 15, 16]]  # fmt: skip
-    assert raster(2, 3).tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert parallel_multi_scale(4, 4).tolist() == [[1, 2, 1, 2], [3, 3, 3, 3]] * 2
+    assert raster_ranks(2, 3).tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert parallel_groups(4, 4).tolist() == [[1, 2, 1, 2], [3, 3, 3, 3]] * 2
 
 
 @pytest.mark.parametrize(("height", "width", "scale"), [(4, 4, 2), (8, 8, 2), (8, 8, 4), (6, 9, 3)])
 def test_ranks_are_permutations(height, width, scale):
-    grids = [raster(height, width), multi_scale(height, width, scale)]
-    grids += [subscale(height, width, scale), size_upscaling(height, width, scale)[0]]
-    grids += [depth_upscaling(height, width, scale)[0]]
+    grids = [raster_ranks(height, width), multi_scale_ranks(height, width, scale)]
+    grids += [subscale_ranks(height, width, scale), size_upscaling_ranks(height, width, scale)[0]]
+    grids += [depth_upscaling_ranks(height, width, scale)[0]]
     for rank in grids:
         order = order_of_ranks(rank)
         assert rank.flatten()[order].tolist() == list(range(1, len(order) + 1))
 
 
 def test_subscale_draws_whole_small_images_in_turn():
-    rank = subscale(6, 6, 3)
+    rank = subscale_ranks(6, 6, 3)
     for s, (i, j) in enumerate(itertools.product(range(3), range(3))):
         small = rank[i::3, j::3]
-        assert torch.equal(small, raster(2, 2) + 4 * s)
+        assert torch.equal(small, raster_ranks(2, 2) + 4 * s)
 
 
 def test_stages_of_upscaling_rise_with_the_rank():
     for rank, stage in (
-        size_upscaling(4, 4),
-        depth_upscaling(4, 4),
-        size_and_depth_upscaling(4, 4),
+        size_upscaling_ranks(4, 4),
+        depth_upscaling_ranks(4, 4),
+        size_and_depth_ranks(4, 4),
     ):
         assert (stage.flatten()[order_of_ranks(rank)].diff() >= 0).all()
-    rank, stage = size_upscaling(4, 4)
+    rank, stage = size_upscaling_ranks(4, 4)
     assert stage[::2, ::2].tolist() == [[1, 1], [1, 1]]
     assert int((stage == 1).sum()) == 4
 
@@ -493,8 +493,8 @@ def test_an_order_that_is_no_permutation_is_refused(order):
         (lambda: OrderEnsemble(None, None, (2,), n_orders=0), "n_orders"),
         (lambda: zoo_models.recurrent((4,), 2, cell="LSTN"), "cell"),
         (lambda: zoo_models.made_mixture((4,), 2), "levels"),
-        (lambda: subscale(4, 6, 4), "scale"),
-        (lambda: order_of_ranks(parallel_multi_scale(4, 4)), "rank"),
+        (lambda: subscale_ranks(4, 6, 4), "scale"),
+        (lambda: order_of_ranks(parallel_groups(4, 4)), "rank"),
         (lambda: split_depth(torch.rand(3), 4), "x"),
         (lambda: split_depth(torch.arange(3), 0), "step"),
         (lambda: zoo_models.made((4,), 2).sample(2, temperature=0.0), "temperature"),

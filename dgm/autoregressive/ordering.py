@@ -17,20 +17,20 @@ def _places(height: int, width: int, scale: int = 1) -> tuple[Tensor, Tensor]:
     return torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
 
 
-def raster(height: int, width: int) -> Tensor:
+def raster_ranks(height: int, width: int) -> Tensor:
     """Line by line, from left to right: ranks 1 .. HW, (H, W)."""
     i, j = _places(height, width)
     return i * width + j + 1
 
 
-def multi_scale(height: int, width: int, scale: int = 2) -> Tensor:
+def multi_scale_ranks(height: int, width: int, scale: int = 2) -> Tensor:
     """First every scale-th pixel of every scale-th line, then all others line by line."""
     i, j = _places(height, width, scale)
     later = (i % scale > 0) | (j % scale > 0)
-    return ranks_of_key(later * height * width + raster(height, width))
+    return ranks_of_key(later * height * width + raster_ranks(height, width))
 
 
-def parallel_multi_scale(height: int, width: int) -> Tensor:
+def parallel_groups(height: int, width: int) -> Tensor:
     """Three *groups*, (H, W) in 1 .. 3: a coarse image, the columns between, the lines between.
 
     Pixels of a group are drawn at once, independent of each other given the groups before. That
@@ -40,7 +40,7 @@ def parallel_multi_scale(height: int, width: int) -> Tensor:
     return torch.where(i % 2 == 1, 3, torch.where(j % 2 == 1, 2, 1))
 
 
-def subscale(height: int, width: int, scale: int = 2) -> Tensor:
+def subscale_ranks(height: int, width: int, scale: int = 2) -> Tensor:
     """scale ** 2 interleaved small images one after the other, each line by line.
 
     Slice s = (i mod scale) scale + (j mod scale); rank = s HW / scale^2 + i // scale W / scale +
@@ -52,29 +52,29 @@ def subscale(height: int, width: int, scale: int = 2) -> Tensor:
     return slice_ * small + (i // scale) * (width // scale) + j // scale + 1
 
 
-def size_upscaling(height: int, width: int, scale: int = 2) -> tuple[Tensor, Tensor]:
-    """Ranks of `subscale`, and stages (H, W): 1 the small image, by a model of its own, 2 the rest.
+def size_upscaling_ranks(height: int, width: int, scale: int = 2) -> tuple[Tensor, Tensor]:
+    """Ranks as `subscale_ranks`, and stages (H, W): 1 the small image, 2 the rest.
 
-    The conditionals of stage 2 see the whole small image and the slices drawn so far.
+    The small image has a model of its own. The conditionals of stage 2 see the whole small image and the slices drawn so far.
     """
-    rank = subscale(height, width, scale)
+    rank = subscale_ranks(height, width, scale)
     return rank, 1 + (rank > height * width // scale**2).long()
 
 
-def depth_upscaling(height: int, width: int, scale: int = 2) -> tuple[Tensor, Tensor]:
+def depth_upscaling_ranks(height: int, width: int, scale: int = 2) -> tuple[Tensor, Tensor]:
     """Ranks (2, H, W): the coarse value of every pixel in subscale order, then the fine ones.
 
     And stages (2, H, W): 1 for the plane of coarse values, 2 for the fine.
     """
-    rank = subscale(height, width, scale)
+    rank = subscale_ranks(height, width, scale)
     stage = torch.ones_like(rank)
     return torch.stack((rank, rank + height * width)), torch.stack((stage, stage + 1))
 
 
-def size_and_depth_upscaling(height: int, width: int, scale: int = 2) -> tuple[Tensor, Tensor]:
-    """Ranks of `depth_upscaling`; stages: coarse small image, coarse image, fine values."""
-    rank, _ = depth_upscaling(height, width, scale)
-    stage = size_upscaling(height, width, scale)[1]
+def size_and_depth_ranks(height: int, width: int, scale: int = 2) -> tuple[Tensor, Tensor]:
+    """Ranks of `depth_upscaling_ranks`; stages: coarse small image, coarse image, fine values."""
+    rank, _ = depth_upscaling_ranks(height, width, scale)
+    stage = size_upscaling_ranks(height, width, scale)[1]
     return rank, torch.stack((stage, torch.full_like(stage, 3)))
 
 

@@ -216,7 +216,8 @@ ENTRIES = (
         recipes=_digits(700, 3e-3, width=140, dropout=0.5),
     ),
     _entry(
-        "made_orders", "MADE, several orders", made_orders, "made order_ensemble conditional", "A1 A4",
+        "made_orders", "MADE, several orders", made_orders,
+        "made order_ensemble conditional", "A1 A4",
         paper="Uria, Murray and Larochelle (2014), a deep and tractable density estimator",
         url="https://arxiv.org/abs/1310.1757",
         tiny=_tiny(made_orders, *SMALL, width=12, n_orders=3),
