@@ -55,7 +55,7 @@ def subscale_ranks(height: int, width: int, scale: int = 2) -> Tensor:
 def size_upscaling_ranks(height: int, width: int, scale: int = 2) -> tuple[Tensor, Tensor]:
     """Ranks as `subscale_ranks`, and stages (H, W): 1 the small image, 2 the rest.
 
-    The small image has a model of its own. The conditionals of stage 2 see the whole small image and the slices drawn so far.
+    The small image has a model of its own; the rest sees all of it and the slices drawn so far.
     """
     rank = subscale_ranks(height, width, scale)
     return rank, 1 + (rank > height * width // scale**2).long()
