@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """|mean_a - mean_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), S the covariances.
+    """The squared distance of the means plus tr(S + R - 2 (S^1/2 R S^1/2)^1/2), covariances S, R.
 
     The squared 2-Wasserstein distance between the Gaussians fitted to a (N, D) and b (M, D), in
     squared units of the features. The estimate is biased upwards in small samples: compare only
