@@ -115,6 +115,7 @@ def test_it_learns_to_reconstruct_both_kinds_of_data(name):
     pixels = torch.stack((kind, 2 - kind, kind, kind == 1), 1).view(-1, 1, 2, 2).to(torch.uint8)
     small = {
         "k_sparse_autoencoder": {"k": 8},
+        "sparse_autoencoder": {"weight": 0.01, "rate": 0.3},
         "spiking_autoencoder": {"hidden": 32, "time_steps": 10},
     }
     for x, levels in ((points, None), (pixels, 3)):
