@@ -17,7 +17,7 @@ def characters(letters: str, bits: Tensor, columns: int = 40, most: float = 14.0
         raise ValueError(f"bits: got shape {tuple(bits.shape)} for {len(letters)} characters")
     rows = -(-len(letters) // columns)
     shade = pad(bits.detach().cpu(), (0, rows * columns - len(letters)))
-    fig, ax = plt.subplots(figsize=(6, 0.27 * rows + 0.2))
+    fig, ax = plt.subplots(figsize=(5.8, 0.26 * rows + 0.2))
     ax.imshow(shade.view(rows, columns).numpy(), cmap="Oranges", vmin=0, vmax=most, aspect="auto")
     for k, letter in enumerate(letters.replace("\n", "↵")):
         place = k % columns, k // columns
@@ -44,7 +44,7 @@ def attention(weights: Tensor, letters: str) -> Figure:
 
 def dilation_tree(n_layers: int, width: int = 64, height: int | None = None) -> Figure:
     """Which outputs of each layer the last position uses, with dilations 1, 2, 4 ..., two taps."""
-    fig, ax = plt.subplots(figsize=(6.4, 2.9))
+    fig, ax = plt.subplots(figsize=(5.6, 2.8))
     used = {width - 1}
     for layer in range(n_layers, -1, -1):
         ax.scatter(range(width), [layer] * width, s=5, color="#D5D8DB", zorder=1)
