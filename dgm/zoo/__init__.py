@@ -3,7 +3,9 @@
 | file          | what it holds                                                    |
 |---------------|------------------------------------------------------------------|
 | `entry.py`    | `Entry` and `Recipe`: what the book knows of a system            |
-| `flow.py` ... | one file per family: builders, recipes, `ENTRIES`                |
+| `flow.py` ... | one file per family: builders, recipes, `ENTRIES`; a large one   |
+|               | takes a file for each chapter (vae, posterior, prior;            |
+|               | autoregressive, pixel, sequence)                                 |
 | `weights.py`  | trained weights on disk                                          |
 | `train.py`    | `python -m dgm.zoo.train 13`: run the recipes of a chapter       |
 | `map.py`      | the map of generative models, drawn from the entries             |
