@@ -14,6 +14,7 @@ from dgm.evaluate import nats
 from dgm.nets.masked_mlp import MaskedMLP
 from dgm.vae.autoregressive_prior import AutoregressivePrior
 from dgm.vae.flow_posterior import FlowPosterior
+from dgm.vae.four_sensors import FourSensors
 from dgm.vae.gaussian_posterior import GaussianPosterior
 from dgm.vae.householder import Householder
 from dgm.vae.inverse_autoregressive import InverseAutoregressive
@@ -465,3 +466,34 @@ def test_another_seed_gives_its_figure_again():
     model = train.train(zoo.get("iaf_vae"), "digits", seed=1, save=False)
     again = nats(model, data.load("digits").test, repeats=4)
     assert again.mean == pytest.approx(figures("iaf_vae")["1"][0], abs=0.5)
+
+
+# --- posteriors that can be seen ------------------------------------------------------------------
+
+
+def test_the_sum_sensor_has_its_textbook_posterior():
+    """Linear and Gaussian: the one of the four that is known in closed form."""
+    torch.set_default_dtype(torch.float32)
+    sensors, a, s = FourSensors(), torch.ones(2, 1), 0.3
+    covariance = torch.linalg.inv(torch.eye(2) + a @ a.T / s**2)
+    mean = covariance @ a[:, 0] * 1.5 / s**2
+    z = torch.randn(50, 2)
+    reference = D.MultivariateNormal(mean, covariance).log_prob(z)
+    torch.testing.assert_close(sensors.log_posterior(z, 0), reference, rtol=1e-4, atol=1e-3)
+    exact = D.Normal(0.0, math.sqrt(2 + s**2)).log_prob(torch.tensor(1.5))
+    assert abs(sensors.evidence[0] - exact) < 1e-4
+
+
+def test_the_gap_of_a_gaussian_is_its_kl():
+    """Quadrature over the noise against the closed form, for the sum sensor."""
+    torch.set_default_dtype(torch.float32)
+    sensors = FourSensors()
+    q = FlowPosterior(nn.Identity(), nn.Linear(4, 4), [])
+    with torch.no_grad():
+        mean, s = q.start(sensors.example(0)).chunk(2, 1)
+    a = torch.ones(2, 1)
+    covariance = torch.linalg.inv(torch.eye(2) + a @ a.T / 0.09)
+    truth = D.MultivariateNormal(covariance @ a[:, 0] * 1.5 / 0.09, covariance)
+    law = D.MultivariateNormal(mean[0], torch.diag((5 * torch.tanh(s[0] / 5)).exp() ** 2))
+    expected = D.kl_divergence(law, truth).item()
+    assert sensors.gaps(q)[0] == pytest.approx(expected, abs=2e-3 * (1 + expected))

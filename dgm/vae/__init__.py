@@ -15,4 +15,5 @@
 | `inverse_autoregressive.py` | IAF layers: each coordinate gated by those before it         |
 | `vamp_prior.py`          | a prior made of the posteriors of learned pseudo-inputs         |
 | `autoregressive_prior.py` | a prior that draws one coordinate of the code after the other  |
+| `four_sensors.py`        | four true posteriors on the plane: what a q(z given x) must fit |
 """
