@@ -1,8 +1,8 @@
 """A hidden point of the plane, four sensors, one reading each: posteriors that can be seen.
 
 The true posteriors are a tilted Gaussian, a ring, a ribbon and two blobs, all by Bayes' rule on a
-grid; such targets test flows since Rezende and Mohamed (2015), arXiv:1505.05770, table 1. Needs
-torch only.
+grid; such targets test flows since Rezende and Mohamed (2015), arXiv:1505.05770, table 1.
+Needs torch only.
 """
 
 import math

@@ -228,7 +228,8 @@ ENTRIES = (
     _entry(
         "class_pixelcnn", "Gated PixelCNN with labels", class_pixelcnn,
         _tiny(class_pixelcnn, width=6, blocks=2),
-        "gated_pixelcnn pixel_model", "A2 A3", GATED, n_classes=10, dropout=0.3, noise=0.1,
+        "gated_pixelcnn pixel_model", "A2 A3", GATED, n_classes=10, width=36, dropout=0.35,
+        noise=0.15, settings=_BASE | dict(steps=1100, average=0.998),
     ),
     _entry(
         "subscale", "Subscale pixel network", subscale,
