@@ -27,7 +27,7 @@ PAGES = [f"{doc}.html" for doc in DOCS]
 THEIRS = {"region", "landmark-unique", "scrollable-region-focusable"}
 # The reference pages are made like that of the flows, which speaks for them: axe is slow on them.
 ALIKE = {p for p in PAGES if "/api_" in p} - {"book/api_flows.html"}
-SITE_MB, PAGE_MB = 25, 6
+SITE_MB, PAGE_MB = 12 + 3 * sum("notebooks/" in d for d in DOCS), 6
 
 
 @pytest.fixture(scope="module")

@@ -438,7 +438,7 @@ def test_order_is_the_rank_formula(scale):
     encoder = ResNet(4 * scale**2, 5, 6, 1, positions=(h, w))
     decoder = GatedPixelCNN(3, (1, h, w), 6, 1, context_dim=5)
     model = Subscale(encoder, decoder, shape, 3, scale)
-    ranks = ordering.subscale(4, 8, scale)
+    ranks = ordering.subscale_ranks(4, 8, scale)
     assert torch.equal(model.order, ordering.order_of_ranks(ranks))
     x = torch.randn(2, 1, 4, 8)
     assert torch.equal(from_slices(to_slices(x, scale), scale), x)

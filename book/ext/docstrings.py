@@ -3,7 +3,7 @@
 import re
 
 STRAY = re.compile(
-    r"(?<![\w*\\])\*(?![*\s])(?!.*?[^\s*]\*(?!\*))"  # a star that opens no emphasis: *shape
+    r"(?<![\w*\\])\*(?![*\s])(?!.*?[^\s*(]\*(?!\*))"  # a star that opens no emphasis: *shape
     r"|\|"  # bars of absolute values, which reStructuredText takes for substitutions
 )
 
