@@ -78,6 +78,8 @@ def test_report_reads_as_text_and_html():
     assert 'scope="col"' in html
     assert "<caption" in html
     assert "http" not in html
+    assert html.count("<tr>") == 1 + sum(check.verdict != "n/a" for check in report.checks)
+    assert "no posterior" in html.split("<details>")[1]
     assert report["round trip"].verdict == "pass"
     with pytest.raises(KeyError, match="no check 'shape'"):
         report["shape"]

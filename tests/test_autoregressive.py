@@ -38,8 +38,6 @@ from dgm.zoo import autoregressive as zoo_models
 WITHOUT = {
     # a Gaussian autoregression is a Gaussian: it cannot fit two of them (AR(2) below instead)
     "linear_autoregression": "fits_a_toy_law",
-    # a mixture over orders is autoregressive in none; each of its orders is tested below
-    "made_orders": "causal_in_the_stated_order",
 }
 
 

@@ -1,6 +1,5 @@
 """Posteriors and priors: log-dets against autograd, families against densities that are known."""
 
-import json
 import math
 
 import contract
@@ -9,8 +8,6 @@ import torch
 from torch import distributions as D
 from torch import nn
 
-from dgm import data, zoo
-from dgm.evaluate import nats
 from dgm.nets.masked_mlp import MaskedMLP
 from dgm.vae.autoregressive_prior import AutoregressivePrior
 from dgm.vae.flow_posterior import FlowPosterior
@@ -28,7 +25,6 @@ from dgm.vae.sylvester import (
     sylvester_step,
 )
 from dgm.vae.vamp_prior import VampPrior
-from dgm.zoo import train, weights
 
 SLOW = "fits_a_toy_law"  # they differ from the triangular variant by a basis, and cost 20 s each
 
@@ -440,36 +436,6 @@ def test_autoregressive_prior_of_one_component_is_an_affine_chain():
     brute = torch.func.jacrev(noise)(z[0]).slogdet()[1]
     base = D.Normal(0.0, 1.0).log_prob(noise(z[0])).sum()
     torch.testing.assert_close(prior.log_prob(z)[0], base + brute, rtol=0, atol=1e-10)
-
-
-# --- the ladders ----------------------------------------------------------------------------------
-
-CHAPTER = [e.name for e in zoo.entries().values() if e.chapter.startswith("06")]
-RUNGS = [name for name in CHAPTER if "conv" not in name]
-
-
-def figures(name):
-    """{seed: [test nats, their standard error, test nats with 64 draws]} of a rung."""
-    header = weights.read_weights(weights.weights_path(name, "digits"))[1]
-    assert "seeds" in header, f"python -m dgm.zoo.posterior {name}"
-    return json.loads(header["seeds"])
-
-
-@pytest.mark.parametrize("name", RUNGS)
-def test_weights_carry_the_figures_of_three_seeds(name):
-    torch.set_default_dtype(torch.float32)
-    found = figures(name)
-    assert set(found) == {"0", "1", "2"}
-    again = nats(zoo.load(name, "digits"), data.load("digits").test, repeats=2)
-    assert again.mean == pytest.approx(found["0"][0], abs=0.3)
-
-
-@pytest.mark.slow
-def test_another_seed_gives_its_figure_again():
-    torch.set_default_dtype(torch.float32)
-    model = train.train(zoo.get("iaf_vae"), "digits", seed=1, save=False)
-    again = nats(model, data.load("digits").test, repeats=4)
-    assert again.mean == pytest.approx(figures("iaf_vae")["1"][0], abs=0.5)
 
 
 # --- posteriors that can be seen ------------------------------------------------------------------

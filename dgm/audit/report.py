@@ -108,13 +108,21 @@ class Report:
         head = "".join(f'<th scope="col" style="text-align:left">{h}</th>' for h in self.HEADER)
         caption = html.escape(f"{self.title}: {self.summary}")
         body = "".join(_html_row(c) for c in self.checks if c.verdict != NOT_APPLICABLE)
-        for why, names in self.left_out.items():
-            body += _html_row(Check(", ".join(names), None, None, NOT_APPLICABLE, why))
         return (
             '<table style="border-collapse:collapse"><caption style="text-align:left;'
             f'color:inherit">{caption}</caption><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table>"
+            f"<tbody>{body}</tbody></table>{self._left_out_as_html()}"
         )
+
+    def _left_out_as_html(self) -> str:
+        """What does not apply, and why: folded, as it is often the longer part."""
+        reasons = (
+            f"<li>{html.escape(', '.join(names))}: {html.escape(why)}</li>"
+            for why, names in self.left_out.items()
+        )
+        listed = "".join(reasons)
+        summary = "<summary>What does not apply, and why</summary>"
+        return f"<details>{summary}<ul>{listed}</ul></details>" if listed else ""
 
 
 def _number(value: float | None) -> str:

@@ -13,6 +13,7 @@
 
 import difflib
 import importlib
+import json
 import pkgutil
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch import nn
 from dgm.zoo import weights
 from dgm.zoo.entry import Entry, Recipe
 
-__all__ = ["Entry", "Recipe", "entries", "get", "load"]
+__all__ = ["Entry", "Recipe", "entries", "get", "header", "load"]
 
 _NOT_FAMILIES = {"entry", "weights", "train", "map"}
 
@@ -63,3 +64,16 @@ def load(name: str, data_name: str) -> nn.Module:
     model = entry.build(dataset.shape, dataset.levels, **entry.recipes[data_name].sizes)
     weights.load_weights(model, weights.weights_path(name, data_name), entry.fingerprint(data_name))
     return model.eval()
+
+
+def header(name: str, data_name: str) -> dict:
+    """What was written down with the weights of ``name`` when they were trained.
+
+    ``train_seconds`` and ``best_val`` (nats) are floats; ``seeds`` maps every seed the recipe was
+    run under to its test nats, their standard error and, for a bound, the nats with 64 draws.
+    The other values are text. Raises the ValueErrors of `get` and `weights.read_weights`.
+    """
+    found = weights.read_weights(weights.weights_path(get(name).name, data_name))[1]
+    floats = {key: float(found[key]) for key in ("train_seconds", "best_val")}
+    seeds = {int(seed): nats for seed, nats in json.loads(found.get("seeds", "{}")).items()}
+    return found | floats | {"seeds": dict(sorted(seeds.items()))}

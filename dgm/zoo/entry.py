@@ -18,12 +18,14 @@ class Recipe:
 
     ``sizes`` are the keyword arguments of ``Entry.build``; ``train(model, seed, **settings)`` fits
     the model in place and returns the `Fit`. All of it, and ``build`` itself, enters the
-    fingerprint of the weights.
+    fingerprint of the weights. The weights are those of seed 0; with ``seeds`` above 1 the recipe
+    is also run under seeds 1, 2, ..., and the test nats of all come with the weights.
     """
 
     sizes: dict
     train: Callable[..., Fit]
     settings: dict = field(default_factory=dict)
+    seeds: int = 1
 
 
 @dataclass(frozen=True)

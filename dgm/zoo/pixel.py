@@ -150,7 +150,7 @@ def train_pixels(model: nn.Module, seed: int, **settings) -> Fit:
     start_from(model, digits.train)
     labelled = bool(getattr(model, "n_classes", 0))
     examples = (digits.train, digits.train_y) if labelled else digits.train
-    common = dict(val=digits.val, weight_decay=0.1, warmup=50, clip_norm=1.0, progress=False)
+    common = dict(val=digits.val, weight_decay=0.5, warmup=50, clip_norm=1.0, progress=False)
     return fit(model, examples, seed=seed, **common, **settings)
 
 
@@ -172,7 +172,7 @@ def _tiny(
     return make
 
 
-_BASE = dict(steps=700, batch_size=32, lr=3e-3, average=0.997)
+_BASE = dict(steps=700, batch_size=32, lr=5e-3, average=0.997)
 RNN = "van den Oord, Kalchbrenner and Kavukcuoglu (2016)", "https://arxiv.org/abs/1601.06759"
 GATED = "van den Oord et al. (2016)", "https://arxiv.org/abs/1606.05328"
 PLUS = "Salimans, Karpathy, Chen and Kingma (2017)", "https://arxiv.org/abs/1701.05517"
@@ -197,7 +197,7 @@ def _entry(
         url=source[1],
         branch=("explicit", "exact", "autoregressive"),
         tiny=tiny,
-        recipes={"digits": Recipe(sizes, train_pixels, settings)},
+        recipes={"digits": Recipe(sizes, train_pixels, settings, seeds=3)},
     )
 
 
@@ -228,8 +228,8 @@ ENTRIES = (
     _entry(
         "class_pixelcnn", "Gated PixelCNN with labels", class_pixelcnn,
         _tiny(class_pixelcnn, width=6, blocks=2),
-        "gated_pixelcnn pixel_model", "A2 A3", GATED, n_classes=10, width=36, dropout=0.35,
-        noise=0.15, settings=_BASE | dict(steps=1100, average=0.998),
+        "gated_pixelcnn pixel_model", "A2 A3", GATED, n_classes=10, width=36, dropout=0.3,
+        noise=0.2, settings=_BASE | dict(steps=1500, lr=7e-3, average=0.998),
     ),
     _entry(
         "subscale", "Subscale pixel network", subscale,

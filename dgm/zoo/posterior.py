@@ -1,10 +1,5 @@
-"""The ladder of posteriors of chapter 06: one base VAE, and layers on top of its Gaussian.
+"""The ladder of posteriors of chapter 06: one base VAE, and layers on top of its Gaussian."""
 
-``python -m dgm.zoo.posterior iaf_vae`` trains a rung of a ladder under three seeds and writes the
-figures of all three into the header of its weights.
-"""
-
-import json
 import math
 from collections.abc import Callable, Iterable
 
@@ -14,7 +9,6 @@ from torch import Tensor, nn
 from dgm import data
 from dgm.distribution.likelihood import CategoricalLikelihood
 from dgm.distribution.normal import StandardNormal
-from dgm.evaluate import nats
 from dgm.nets.level_logits import LevelLogits
 from dgm.nets.masked_mlp import MaskedMLP
 from dgm.nets.mlp import MLP
@@ -187,7 +181,7 @@ def rung(build: Callable, title: str, files: str, source: tuple, recipe=None, **
         url=source[1],
         branch=("explicit", "bound", "latent"),
         tiny=tiny_vae(build, **tiny),
-        recipes={"digits": recipe or Recipe({}, train_posterior)},
+        recipes={"digits": recipe or Recipe({}, train_posterior, seeds=3)},
     )
 
 
@@ -210,29 +204,3 @@ ENTRIES = (
     rung(iaf_vae, "VAE, inverse autoregressive flow", "vae/inverse_autoregressive.py", _KINGMA,
           n_layers=2, iaf_width=8),
 )  # fmt: skip
-
-
-def three_seeds(name: str) -> None:
-    """Run the recipe of a rung under seeds 0, 1 and 2; keep 0, note the test nats of all three.
-
-    The header of the weights gets ``seeds``: {seed: [nats, its standard error, nats with k = 64]}.
-    """
-    from dgm import zoo
-    from dgm.zoo import train, weights
-
-    digits, found = data.load("digits"), {}
-    for seed in (2, 1, 0):  # the last one stays
-        model = train.train(zoo.get(name), "digits", seed, save=seed == 0)
-        bound, tight = nats(model, digits.test, repeats=4), nats(model, digits.test, k=64)
-        found[seed] = [round(v, 3) for v in (bound.mean, bound.standard_error, tight.mean)]
-    file = weights.weights_path(name, "digits")
-    header = weights.read_weights(file)[1] | {"seeds": json.dumps(found)}
-    weights.save_weights(model, file, **header)
-    print(name, found, flush=True)
-
-
-if __name__ == "__main__":
-    import sys
-
-    for each in sys.argv[1:]:
-        three_seeds(each)

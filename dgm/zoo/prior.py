@@ -102,7 +102,7 @@ _DILOK = "Dilokthanakul et al. (2016)", "https://arxiv.org/abs/1611.02648"
 _VAMP = "Tomczak and Welling (2018)", "https://arxiv.org/abs/1705.07120"
 _CHEN = "Chen et al. (2017)", "https://arxiv.org/abs/1611.02731"
 _BERG = "van den Berg, Hasenclever, Tomczak and Welling (2018)", "https://arxiv.org/abs/1803.05649"
-HEADLINE = Recipe(dict(dropout=0.33), train_posterior, dict(steps=2000, warm=300))
+HEADLINE = Recipe(dict(dropout=0.33), train_posterior, dict(steps=2000, warm=300), seeds=3)
 
 ENTRIES = (
     rung(mixture_prior_vae, "VAE, mixture prior", "mixture/gaussian_mixture.py", _DILOK,

@@ -59,7 +59,7 @@ def transformer(
     return TokenModel(net, (length,) if length else shape, levels, places, dropout)
 
 
-def train_digit_tokens(model: TokenModel, seed: int, lr: float) -> Fit:
+def train_digit_tokens(model: TokenModel, seed: int, lr: float, weight_decay: float) -> Fit:
     """The digits as 64 tokens of 17 levels; weights averaged, the best by validation kept."""
     return fit(
         model,
@@ -67,7 +67,7 @@ def train_digit_tokens(model: TokenModel, seed: int, lr: float) -> Fit:
         steps=600,
         batch_size=64,
         lr=lr,
-        weight_decay=0.1,
+        weight_decay=weight_decay,
         warmup=50,
         clip_norm=1.0,
         average=0.99,
@@ -116,11 +116,12 @@ def _tiny_transformer(seed: int = 0) -> tuple[nn.Module, Tensor]:
 
 
 def _entry(name: str, title: str, build, tiny, file: str, rows: str, source: tuple, **recipes):
-    """An entry of this chapter; for pixels and text, a recipe's sizes and learning rate."""
-    (pixels, pixel_lr), (text, text_lr) = recipes["pixels"], recipes["text"]
+    """An entry of this chapter; for pixels and text, a recipe's sizes and its rates."""
+    (pixels, *pixel_rates), (text, text_lr) = recipes["pixels"], recipes["text"]
+    pixel_settings = dict(zip(("lr", "weight_decay"), pixel_rates, strict=True))
     recipes = {
-        "digits": Recipe(pixels, train_digit_tokens, {"lr": pixel_lr}),
-        "text": Recipe(text, train_text, {"lr": text_lr}),
+        "digits": Recipe(pixels, train_digit_tokens, pixel_settings, seeds=3),
+        "text": Recipe(text, train_text, {"lr": text_lr}, seeds=3),
     }
     return Entry(
         name=name,
@@ -145,13 +146,13 @@ VASWANI = "Vaswani et al. (2017), Attention Is All You Need", "https://arxiv.org
 
 ENTRIES = (
     _entry("wavenet", "WaveNet", wavenet, _tiny_wavenet, "wavenet.py", "A5 A6 A8", OORD,
-           pixels=(dict(width=72, n_layers=6, dropout=0.3, places=True), 2e-3),
-           text=(dict(width=68, n_layers=7, length=128), 4e-3)),
+           pixels=(dict(width=72, n_layers=6, dropout=0.3, places=True), 7e-3, 1.0),
+           text=(dict(width=68, n_layers=7, length=128), 1e-2)),
     _entry("token_lstm", "LSTM", token_lstm, _tiny_token_lstm, "lstm.py", "A6 A8", HOCHREITER,
-           pixels=(dict(width=150, dropout=0.2, places=True), 5e-3),
-           text=(dict(width=150, length=128), 8e-3)),
+           pixels=(dict(width=150, dropout=0.4, places=True), 8e-3, 0.5),
+           text=(dict(width=150, length=128), 1.5e-2)),
     _entry("transformer", "Transformer", transformer, _tiny_transformer, "transformer.py",
            "A6 A8", VASWANI,
-           pixels=(dict(width=72, n_layers=3, dropout=0.2, places=True), 3e-3),
-           text=(dict(width=72, n_layers=3, length=128), 4e-3)),
+           pixels=(dict(width=72, n_layers=3, dropout=0.2, places=True), 5e-3, 0.5),
+           text=(dict(width=72, n_layers=3, length=128), 1e-2)),
 )  # fmt: skip

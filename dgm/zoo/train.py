@@ -1,16 +1,22 @@
 """Run recipes: ``python -m dgm.zoo.train 13`` trains every system of chapter 13 that has one."""
 
 import argparse
+import json
 import time
 
 import torch
 
-from dgm import data, results, runtime, zoo
+from dgm import data, evaluate, results, runtime, zoo
 from dgm.zoo import weights
 
 
-def train(entry: zoo.Entry, data_name: str, seed: int = 0, save: bool = True) -> torch.nn.Module:
-    """Run one recipe from scratch and store its weights; returns the model as trained."""
+def train(
+    entry: zoo.Entry, data_name: str, seed: int = 0, save: bool = True, seeds: dict | None = None
+) -> torch.nn.Module:
+    """Run one recipe from scratch and store its weights; returns the model as trained.
+
+    ``seeds``, the test figures of other seeds, is stored with them, those of this one added.
+    """
     runtime.seed(seed)
     dataset, recipe = data.load(data_name), entry.recipes[data_name]
     model = entry.build(dataset.shape, dataset.levels, **recipe.sizes)
@@ -26,6 +32,8 @@ def train(entry: zoo.Entry, data_name: str, seed: int = 0, save: bool = True) ->
         "hardware": results.hardware(),
         "torch": torch.__version__,
     }
+    if seeds:
+        header["seeds"] = json.dumps(seeds | {seed: test_nats(model, data_name)})
     if save:
         weights.save_weights(model, weights.weights_path(entry.name, data_name), **header)
     size = sum(p.numel() for p in model.parameters())
@@ -33,12 +41,28 @@ def train(entry: zoo.Entry, data_name: str, seed: int = 0, save: bool = True) ->
     return model
 
 
+def test_nats(model: torch.nn.Module, data_name: str) -> list[float]:
+    """Mean test nats and their standard error; of a bound also the one with 64 draws."""
+    test = data.load(data_name).test
+    score = evaluate.nats(model.eval(), test, repeats=4)
+    found = [score.mean, score.standard_error]
+    if hasattr(model, "iw_bound"):
+        found.append(evaluate.nats(model, test, k=64).mean)
+    return [round(value, 3) for value in found]
+
+
+def train_all(entry: zoo.Entry, data_name: str) -> None:
+    """Run one recipe under all its seeds; the weights of seed 0 are stored, the figures of all."""
+    others = range(1, entry.recipes[data_name].seeds)
+    seeds = {s: test_nats(train(entry, data_name, s, save=False), data_name) for s in others}
+    train(entry, data_name, seeds=seeds)
+
+
 def main() -> None:
     """Train the systems of a chapter (13) or one system (glow)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("which", help="a chapter number such as 13, or the name of a system")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dry", action="store_true", help="train, but leave the weights alone")
+    parser.add_argument("--seed", type=int, help="this seed only; the weights are left alone")
     args = parser.parse_args()
     if args.which.isdigit():
         number = int(args.which)
@@ -49,7 +73,10 @@ def main() -> None:
     if not jobs:
         parser.error(f"no recipe for {args.which!r}")
     for entry, name in jobs:
-        train(entry, name, args.seed, save=not args.dry)
+        if args.seed is None:
+            train_all(entry, name)
+        else:
+            train(entry, name, args.seed, save=False)
 
 
 if __name__ == "__main__":

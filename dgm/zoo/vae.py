@@ -138,7 +138,7 @@ def _entry(name: str, title: str, rows: str, tiny, recipe: Recipe) -> Entry:
 
 ENTRIES = (
     _entry("vae", "Variational autoencoder", "V1 V2 V4 V5", _tiny((1, 2, 2), 3, 2),
-           Recipe(dict(dropout=0.3), train_vae)),
+           Recipe(dict(dropout=0.3), train_vae, seeds=3)),
     _entry("vae_plane", "VAE with a plane of codes", "R11", _tiny((1, 2, 2), 2, 1),
            Recipe(dict(latent_dim=2, dropout=0.2), train_vae, dict(steps=2000))),
 )  # fmt: skip
