@@ -30,3 +30,14 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("DGM_SCALE", "laptop")
     monkeypatch.delenv("DGM_RESULTS", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def float64():
+    """Seed 0, and double precision wherever a test does not ask for another."""
+    import torch  # not above: it reads the number of threads when it is imported
+
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

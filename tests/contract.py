@@ -66,6 +66,14 @@ def tiny(entry, seed=0):
     return model.eval(), x, (y[0] if y else None)
 
 
+def moved(model, std):
+    """Every parameter moved away from where it starts, by noise of this size; eval mode."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(std * torch.randn_like(parameter))
+    return model.eval()
+
+
 @lru_cache(maxsize=1)
 def reports_of(name: str) -> list[Report]:
     """Audits of an entry's small model, made once for all promises.

@@ -40,6 +40,8 @@ from dgm.distribution.frechet import frechet_distance
 from dgm.nets.mlp import MLP
 from dgm.train import fit
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 NAMES = [e.name for e in zoo.entries().values() if e.family == "autoencoder"]
 # No probability, so nothing to compare with an entropy; and no `sample`, which the device promise
 # calls: `test_moves_to_another_device` below is its stand-in.
@@ -50,14 +52,6 @@ NO_PROBABILITY = dict.fromkeys(NAMES, "fits_a_toy_law moves_to_another_device")
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def linear_pair(dims, code_dim):

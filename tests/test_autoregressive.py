@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 
 import contract
 import pytest
@@ -35,6 +36,9 @@ from dgm.autoregressive.tabular import ChainTables
 from dgm.train import fit
 from dgm.zoo import autoregressive as zoo_models
 
+pytestmark = pytest.mark.usefixtures("float64")
+randomized = partial(contract.moved, std=0.5)
+
 WITHOUT = {
     # a Gaussian autoregression is a Gaussian: it cannot fit two of them (AR(2) below instead)
     "linear_autoregression": "fits_a_toy_law",
@@ -45,14 +49,6 @@ WITHOUT = {
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 NETS = {
@@ -66,14 +62,6 @@ NETS = {
     "lstm": lambda *a: Recurrent(*a, width=6),
 }
 STEPPING = ("nade", "rnn", "gru", "lstm")
-
-
-def randomized(model, std=0.5):
-    """Move every parameter away from where it starts."""
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(std * torch.randn_like(p))
-    return model.eval()
 
 
 def states(size, levels=2):
@@ -319,7 +307,7 @@ def test_ar2_reaches_its_entropy_rate_and_coefficients():
 
 
 def test_linear_autoregression_is_a_gaussian_and_start_its_maximum():
-    model = randomized(LinearAutoregression(5, 2), 0.3)
+    model = randomized(LinearAutoregression(5, 2), std=0.3)
     eye = torch.eye(5)
     zero = model(torch.zeros(1, 5))[0]
     to_noise = torch.stack([e - model(e[None])[0, :, 0] for e in eye], 1)  # x -> noise, linear

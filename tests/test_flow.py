@@ -23,6 +23,8 @@ from dgm.flow.masked_coupling import MaskedCoupling, channel_mask, checkerboard_
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling, bisect, mixture_logit
 from dgm.flow.multiscale import Multiscale, Squeeze
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 FILES = (
     "flow",
     "coupling",
@@ -39,14 +41,6 @@ FILES = (
 @contract.over("flow")
 def test_contract(entry, promise):
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 class Density(nn.Module):

@@ -28,6 +28,8 @@ from dgm.linear.sparse_coding import fista, ista, kkt_gap, soft_threshold, spars
 from dgm.train import fit
 from dgm.zoo import linear as zoo_linear
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 TOY = "fits_a_toy_law"
 NO_DENSITY = ("pca", "linear_autoencoder", "sparse_coder")
 STRAIGHT = ("probabilistic_pca", "linear_vae", "ica")  # no linear map makes two humps: own tests
@@ -38,14 +40,6 @@ ABSENT = dict.fromkeys((*NO_DENSITY, *STRAIGHT, "noisy_or"), TOY)  # the last re
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def stretched(n=2000, dims=10):

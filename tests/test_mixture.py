@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import math
+from functools import partial
 
 import contract
 import numpy as np
@@ -25,6 +26,9 @@ from dgm.mixture.discretized_mixture import DiscretizedMixture, log_bin_mass
 from dgm.mixture.gaussian_mixture import GaussianMixture
 from dgm.mixture.kernel_density import KernelDensity, PixelKernelDensity
 
+pytestmark = pytest.mark.usefixtures("float64")
+randomized = partial(contract.moved, std=0.6)
+
 FILES = (
     "gaussian_mixture",
     "categorical_mixture",
@@ -41,22 +45,6 @@ MEMORISERS = ("kernel_density", "pixel_kernel_density")  # training them on thei
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def randomized(model, std=0.6):
-    """Move every parameter away from where it starts."""
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(std * torch.randn_like(p))
-    return model
 
 
 def blobs(n=300):

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import itertools
 import math
+from functools import partial
 
 import contract
 import pytest
@@ -28,6 +29,9 @@ from dgm.autoregressive.subscale import Subscale, from_slices, to_slices
 from dgm.distribution.discretized_logistic import DiscretizedLogisticMixture
 from dgm.nets.resnet import ResNet
 
+pytestmark = pytest.mark.usefixtures("float64")
+moved = partial(contract.moved, std=0.4)
+
 FILES = ("pixel_model", "pixelcnn", "pixelrnn", "gated_pixelcnn", "subscale", "depth_upscaling")
 LEAK, ONE, LAW = (
     "no leak from the future",
@@ -40,22 +44,6 @@ LEAK, ONE, LAW = (
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def moved(model, std=0.4):
-    """Every parameter moved away from where it starts; eval mode."""
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(std * torch.randn_like(p))
-    return model.eval()
 
 
 def seeded(seed=1):
@@ -177,10 +165,10 @@ def earlier(height, width, i, j):
 @pytest.mark.parametrize(("i", "j"), [(4, 2), (3, 0), (6, 6), (0, 0), (0, 3)])
 def test_gated_stacks_see_all_earlier_pixels_and_diagonals_all_but_one(i, j):
     """What comes from the right ends a row above, where no feature has used its last pixel."""
-    deep = moved(GatedPixelCNN(2, (1, 7, 7), 4, blocks=6, first=3), 0.2)
+    deep = moved(GatedPixelCNN(2, (1, 7, 7), 4, blocks=6, first=3), std=0.2)
     assert torch.equal(seen(deep, 2, 7, 7, i, j), earlier(7, 7, i, j))
     layers = [DiagonalBiLSTM(4), DiagonalBiLSTM(4)]
-    diagonal = moved(CausalStack(2, (1, 7, 7), 4, layers, first=3), 0.2)
+    diagonal = moved(CausalStack(2, (1, 7, 7), 4, layers, first=3), std=0.2)
     expected = earlier(7, 7, i, j)
     if i > 0 and j < 5:  # nearer to the border the first convolution reaches it
         expected[i - 1, 6] = False
@@ -283,7 +271,7 @@ def test_audit_catches_generation_in_reverse_and_a_cache_off_by_one():
         Reversed(NETS["gated"](3, (1, 2, 3)), (1, 2, 3), 2),
         PixelModel(Late(3, (1, 2, 3), 6, 2), (1, 2, 3), 2),
     ):
-        report = audit(moved(model, 1.0), x)
+        report = audit(moved(model, std=1.0), x)
         assert report[LEAK].verdict == report[ONE].verdict == "pass"
         assert report[LAW].verdict == "FAIL"
 

@@ -1,6 +1,7 @@
 """Posteriors and priors: log-dets against autograd, families against densities that are known."""
 
 import math
+from functools import partial
 
 import contract
 import pytest
@@ -26,6 +27,9 @@ from dgm.vae.sylvester import (
 )
 from dgm.vae.vamp_prior import VampPrior
 
+pytestmark = pytest.mark.usefixtures("float64")
+randomized = partial(contract.moved, std=0.6)
+
 SLOW = "fits_a_toy_law"  # they differ from the triangular variant by a basis, and cost 20 s each
 
 
@@ -41,22 +45,6 @@ SLOW = "fits_a_toy_law"  # they differ from the triangular variant by a basis, a
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def randomized(module, std=0.6):
-    """Move every parameter away from where it starts."""
-    with torch.no_grad():
-        for p in module.parameters():
-            p.add_(std * torch.randn_like(p))
-    return module
 
 
 DIM, CONTEXT = 5, 3
@@ -104,7 +92,7 @@ def test_log_det_is_the_autograd_one(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_layer_is_one_to_one_even_with_large_weights(name):
     """The determinant of the Jacobian keeps its sign everywhere."""
-    layer, context = randomized(layers()[name], 1.0), torch.randn(1, CONTEXT)
+    layer, context = randomized(layers()[name], std=1.0), torch.randn(1, CONTEXT)
     move = lambda v: layer(v[None], context)[0][0]  # noqa: E731
     signs = [torch.func.jacrev(move)(4 * torch.randn(DIM)).slogdet()[0] for _ in range(40)]
     assert len({s.item() for s in signs}) == 1
@@ -251,7 +239,7 @@ def test_dependent_columns_are_refused():
 
 def posterior_of(made, dim=2, context=3, levels=None):
     encoder = nn.Sequential(nn.Linear(4, context), nn.Tanh())
-    return randomized(FlowPosterior(encoder, nn.Linear(context, 2 * dim), made, levels), 0.4)
+    return randomized(FlowPosterior(encoder, nn.Linear(context, 2 * dim), made, levels), std=0.4)
 
 
 def planar_flow(dim=2, context=3):
@@ -351,14 +339,14 @@ def test_householder_posterior_is_the_gaussian_with_rotated_covariance():
 
 def tiny_vamp(levels=None, **options):
     posterior = GaussianPosterior(nn.Sequential(nn.Flatten(), nn.Linear(4, 4)), 2, levels)
-    return randomized(posterior, 0.3), VampPrior(posterior, 3, (1, 2, 2), levels, **options)
+    return randomized(posterior, std=0.3), VampPrior(posterior, 3, (1, 2, 2), levels, **options)
 
 
 def priors():
     """Every learned prior of this chapter over two coordinates."""
     return {
-        "vamp": randomized(tiny_vamp(5)[1], 0.5),
-        "autoregressive": randomized(AutoregressivePrior(MaskedMLP(2, 9, 12), 2, 3), 0.25),
+        "vamp": randomized(tiny_vamp(5)[1], std=0.5),
+        "autoregressive": randomized(AutoregressivePrior(MaskedMLP(2, 9, 12), 2, 3), std=0.25),
     }
 
 
@@ -426,7 +414,7 @@ def test_vamp_prior_refuses_what_is_no_mixture(match, options):
 
 def test_autoregressive_prior_of_one_component_is_an_affine_chain():
     """With one Gaussian per step the density is that of the inverse chain: eps -> z."""
-    prior = randomized(AutoregressivePrior(MaskedMLP(4, 3, 12), 4, 1), 0.5)
+    prior = randomized(AutoregressivePrior(MaskedMLP(4, 3, 12), 4, 1), std=0.5)
     z = torch.randn(1, 4)
 
     def noise(v):

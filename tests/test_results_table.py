@@ -29,6 +29,12 @@ def test_a_table_shows_units_dashes_and_truth_and_escapes_html(checkout):
     assert html.count("<tr>") == 4
 
 
+def test_a_figure_and_its_error_stay_on_one_line_of_the_page():
+    shown = results.Table([{"nats": "82.27 ± 0.50"}], ("nats",))
+    assert "82.27&nbsp;±&nbsp;0.50" in shown._repr_html_()
+    assert "82.27 ± 0.50" in str(shown)
+
+
 def test_a_table_filters_by_row_chapter_name_and_model(checkout):
     for chapter in ("13_flows", "14_other"):
         for row, model in (("N3", "realnvp"), ("N4", "glow")):

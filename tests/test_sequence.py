@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 
 import contract
 import pytest
@@ -19,6 +20,9 @@ from dgm.autoregressive.transformer import CausalAttention, Transformer, rotary
 from dgm.autoregressive.wavenet import GatedResidualBlock, WaveNet, delayed, receptive_field
 from dgm.plot import tokens
 
+pytestmark = pytest.mark.usefixtures("float64")
+randomized = partial(contract.moved, std=0.4)
+
 
 @contract.over("autoregressive", chapter="12")
 def test_contract(entry, promise):
@@ -26,27 +30,11 @@ def test_contract(entry, promise):
     promise(entry)
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 BACKBONES = {
     "wavenet": lambda width=8: WaveNet(width, n_layers=3, n_blocks=2),
     "lstm": lambda width=8: RecurrentBackbone(width, n_layers=2),
     "transformer": lambda width=8: Transformer(width, n_layers=2, n_heads=2),
 }
-
-
-def randomized(model, std=0.4):
-    """Move every parameter away from where it starts; eval mode."""
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(std * torch.randn_like(p))
-    return model.eval()
 
 
 def made(name, shape=(8,), levels=3, places=False, dropout=0.0):
@@ -223,7 +211,7 @@ def test_images_come_out_as_stored():
 @pytest.mark.parametrize(("n_blocks", "field"), [(1, 1024), (2, 2047), (3, 3070)])
 def test_receptive_field_of_blocks_of_ten_layers(n_blocks, field):
     assert receptive_field([2**i for i in range(10)] * n_blocks) == field == n_blocks * 1023 + 1
-    net = randomized(WaveNet(4, 10, n_blocks), 0.1)
+    net = randomized(WaveNet(4, 10, n_blocks), std=0.1)
     with torch.no_grad():  # no unit of the last layers shall be asleep
         net.blocks[0].skip.bias.add_(10.0)
         net.out.bias.add_(10.0)

@@ -1,6 +1,7 @@
 """VAEs: the bound three ways, its gap, importance weights, gradients, likelihoods, collapse."""
 
 import math
+from functools import partial
 
 import contract
 import pytest
@@ -33,27 +34,14 @@ from dgm.vae.gradient_estimators import (
 from dgm.vae.vae import VAE
 from dgm.vae.window_likelihood import WindowLikelihood
 
+pytestmark = pytest.mark.usefixtures("float64")
+randomised = partial(contract.moved, std=0.6)
+
 
 @contract.over("vae", chapter="05")
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
-def randomised(model, std=0.6):
-    """Every parameter moved away from where it starts."""
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(std * torch.randn_like(p))
-    return model
 
 
 def net(inputs, outputs):
@@ -100,7 +88,7 @@ def linear_world_vae(law, latent_dim=2):
         decoder.weight[:dims] = law.weight
         decoder.bias[:dims] = law.bias
         decoder.bias[dims:] = math.log(law.noise**2 - floor)
-    posterior = randomised(GaussianPosterior(nn.Linear(dims, 2 * d), d), 0.3)
+    posterior = randomised(GaussianPosterior(nn.Linear(dims, 2 * d), d), std=0.3)
     return VAE(posterior, GaussianLikelihood(decoder, floor), StandardNormal((d,)))
 
 
@@ -358,7 +346,7 @@ def test_every_likelihood_sums_to_one_and_its_samples_have_its_mean(kind):
 @pytest.mark.parametrize("levels", [2, 17, 256])
 def test_binned_gaussian_is_a_difference_of_cdfs(levels):
     likelihood, z = BinnedGaussianLikelihood(net(2, 6), (3,), levels), torch.randn(40, 2)
-    mean, log_scale = likelihood.moments(randomised(likelihood, 1.5) and z)
+    mean, log_scale = likelihood.moments(randomised(likelihood, std=1.5) and z)
     edges = torch.arange(levels - 1) + 0.5
     cdf = D.Normal(mean[..., None], log_scale.exp()[..., None]).cdf(edges)
     ends = torch.zeros(40, 3, 1), torch.ones(40, 3, 1)

@@ -183,7 +183,10 @@ class Table:
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col">{escape(column)}</th>' for column in self.columns)
-        rows = ["".join(f"<td>{escape(cell)}</td>" for cell in cells) for cells in self.cells]
+        cells = [
+            [escape(cell).replace(" ± ", "&nbsp;±&nbsp;") for cell in row] for row in self.cells
+        ]
+        rows = ["".join(f"<td>{cell}</td>" for cell in row) for row in cells]
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
