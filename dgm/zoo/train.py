@@ -10,13 +10,8 @@ from dgm import data, evaluate, results, runtime, zoo
 from dgm.zoo import weights
 
 
-def train(
-    entry: zoo.Entry, data_name: str, seed: int = 0, save: bool = True, seeds: dict | None = None
-) -> torch.nn.Module:
-    """Run one recipe from scratch and store its weights; returns the model as trained.
-
-    ``seeds``, the test figures of other seeds, is stored with them, those of this one added.
-    """
+def train(entry: zoo.Entry, data_name: str, seed: int = 0) -> tuple[torch.nn.Module, dict]:
+    """Run one recipe from scratch; returns the model and what is to be stored with its weights."""
     runtime.seed(seed)
     dataset, recipe = data.load(data_name), entry.recipes[data_name]
     model = entry.build(dataset.shape, dataset.levels, **recipe.sizes)
@@ -32,17 +27,13 @@ def train(
         "hardware": results.hardware(),
         "torch": torch.__version__,
     }
-    if seeds:
-        header["seeds"] = json.dumps(seeds | {seed: test_nats(model, data_name)})
-    if save:
-        weights.save_weights(model, weights.weights_path(entry.name, data_name), **header)
     size = sum(p.numel() for p in model.parameters())
     print(f"{entry.name} on {data_name}: {header} {size} parameters", flush=True)
-    return model
+    return model, header
 
 
-def test_nats(model: torch.nn.Module, data_name: str) -> list[float]:
-    """Mean test nats and their standard error; of a bound also the one with 64 draws."""
+def scores(model: torch.nn.Module, data_name: str) -> list[float]:
+    """Mean test nats and their standard error; of a bound also the mean with 64 draws."""
     test = data.load(data_name).test
     score = evaluate.nats(model.eval(), test, repeats=4)
     found = [score.mean, score.standard_error]
@@ -52,10 +43,15 @@ def test_nats(model: torch.nn.Module, data_name: str) -> list[float]:
 
 
 def train_all(entry: zoo.Entry, data_name: str) -> None:
-    """Run one recipe under all its seeds; the weights of seed 0 are stored, the figures of all."""
-    others = range(1, entry.recipes[data_name].seeds)
-    seeds = {s: test_nats(train(entry, data_name, s, save=False), data_name) for s in others}
-    train(entry, data_name, seeds=seeds)
+    """Run one recipe under all its seeds; stores the weights of seed 0, the scores of all."""
+    seeds, n_seeds = {}, entry.recipes[data_name].seeds
+    for seed in reversed(range(n_seeds)):  # the last one stays
+        model, header = train(entry, data_name, seed)
+        if n_seeds > 1:
+            seeds[seed] = scores(model, data_name)
+    if seeds:
+        header["seeds"] = json.dumps(seeds)
+    weights.save_weights(model, weights.weights_path(entry.name, data_name), **header)
 
 
 def main() -> None:
@@ -76,7 +72,7 @@ def main() -> None:
         if args.seed is None:
             train_all(entry, name)
         else:
-            train(entry, name, args.seed, save=False)
+            train(entry, name, args.seed)
 
 
 if __name__ == "__main__":
