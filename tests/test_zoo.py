@@ -11,7 +11,7 @@ from torch import nn
 import dgm
 from dgm import data, zoo
 from dgm.evaluate import nats
-from dgm.zoo import train, weights
+from dgm.zoo import fingerprint, train, weights
 
 ROOT = Path(dgm.__file__).parents[1]
 TRAINED = [(e.name, d) for e in zoo.entries().values() for d in e.recipes]
@@ -172,7 +172,7 @@ def test_fingerprint_ignores_comments_and_sees_code():
     def changed():
         return 2
 
-    code = [zoo.entry._code(f).replace(f.__name__, "f") for f in (one, other, changed)]
+    code = [fingerprint.code_of(f).replace(f.__name__, "f") for f in (one, other, changed)]
     assert code[0] == code[1] != code[2]
 
 

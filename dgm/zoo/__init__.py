@@ -6,6 +6,7 @@
 | `flow.py` ... | one file per family: builders, recipes, `ENTRIES`; a large one   |
 |               | takes a file for each chapter (vae, posterior, prior;            |
 |               | autoregressive, pixel, sequence)                                 |
+| `fingerprint.py` | the text of code that is hashed, equal under every Python     |
 | `weights.py`  | trained weights on disk                                          |
 | `train.py`    | `python -m dgm.zoo.train 13`: run the recipes of a chapter       |
 | `map.py`      | the map of generative models, drawn from the entries             |
@@ -24,7 +25,7 @@ from dgm.zoo.entry import Entry, Recipe
 
 __all__ = ["Entry", "Recipe", "entries", "get", "header", "load"]
 
-_NOT_FAMILIES = {"entry", "weights", "train", "map"}
+_NOT_FAMILIES = {"entry", "fingerprint", "weights", "train", "map"}
 
 
 def entries() -> dict[str, Entry]:

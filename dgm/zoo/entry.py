@@ -1,15 +1,13 @@
 """What the book knows of a system: its name, code, chapter, paper, checklist rows and recipes."""
 
-import ast
 import hashlib
-import inspect
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from dgm.train import Fit
+from dgm.zoo.fingerprint import code_of
 
 
 @dataclass(frozen=True)
@@ -54,15 +52,6 @@ class Entry:
     def fingerprint(self, data_name: str) -> str:
         """16 hex digits that change when the recipe's code or sizes do, not with its comments."""
         recipe = self.recipes[data_name]
-        parts = [repr(sorted(recipe.sizes.items())), _code(self.build), _code(recipe.train)]
+        parts = [repr(sorted(recipe.sizes.items())), code_of(self.build), code_of(recipe.train)]
         parts += [repr(sorted(recipe.settings.items()))] if recipe.settings else []
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _code(function: Callable) -> str:
-    """The syntax tree of a function as text, docstrings left out."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
