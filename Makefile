@@ -34,14 +34,15 @@ serve: book  ## build, then serve the book on http://127.0.0.1:8000
 lab: $(READY)  ## open the chapters in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-notebooks: $(READY)  ## re-execute stale chapters in place (N=13: that one, stale or not)
-	@$(BIN)/python tools/notebooks.py $(N)
+notebooks: $(READY)  ## re-execute stale chapters in place (N=13: that one; LOOKS=1: dated ones too)
+	@$(BIN)/python tools/notebooks.py $(if $(LOOKS),--looks) $(N)
 
 stale: $(READY)  ## say which chapters are stale, and why
 	@$(BIN)/python tools/notebooks.py --list
 
-train: $(READY)  ## train the committed weights of a chapter from their recipes (N=13)
-	@$(BIN)/python -m dgm.zoo.train $(N)
+SCALE ?= laptop
+train: $(READY)  ## run the recipes of a chapter (N=13, or N=glow; SCALE=gpu MINUTES=25)
+	@$(BIN)/python -m dgm.zoo.train $(N) --scale $(SCALE) $(if $(MINUTES),--minutes $(MINUTES))
 
 clean:  ## remove the built book (.venv stays)
 	@rm -rf _build stamped

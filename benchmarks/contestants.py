@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dgm.distribution.normal import StandardNormal
+from dgm.distribution.support import Reals
 from dgm.flow.coupling import AffineCoupling
 from dgm.flow.flow import Flow
 
@@ -59,7 +60,7 @@ class Unbounded(AffineCoupling):
 def ours(size: Size, coupling: type = AffineCoupling) -> Contestant:
     """This package; ``coupling=Unbounded`` leaves its bound on the log-scale out."""
     nets = [mlp(size) for _ in range(size.couplings)]
-    flow = Flow([coupling(net) for net in nets], StandardNormal((size.dims,)), (size.dims,))
+    flow = Flow([coupling(net) for net in nets], StandardNormal((size.dims,)), Reals((size.dims,)))
     name = "dgm" if coupling is AffineCoupling else "dgm, unbounded"
     return Contestant(name, flow, nets, lambda x: flow.loss(x).mean(), flow.sample, flow.log_prob)
 

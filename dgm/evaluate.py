@@ -1,16 +1,16 @@
-"""Measure a model: nats, bits per dimension, sampling time, two-sample tests, a linear probe.
-
-Sources: Gretton et al. (2012), JMLR 13, eq. 3 (unbiased MMD); Szekely and Rizzo (2013), eq. 2
-(energy distance); Phipson and Smyth (2010), arXiv:1603.05766, eq. 2 (permutation p-value).
-"""
+"""Measure a model: nats, bits per dimension, baselines, sampling time, a linear probe."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
+import lzma
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,17 +36,6 @@ class Estimate:
         return self.mean
 
 
-@dataclass(frozen=True)
-class TwoSample:
-    """Distance between two samples and the chance of one as large if their laws were equal."""
-
-    distance: float
-    p_value: float
-
-    def __str__(self) -> str:
-        return f"{self.distance:.4g} (p = {self.p_value:.3g})"
-
-
 @contextlib.contextmanager
 def measuring(model: nn.Module, seed: int) -> Iterator[torch.device]:
     """Eval mode, no gradient, own noise from ``seed``; everything is as before afterwards.
@@ -66,16 +55,26 @@ def measuring(model: nn.Module, seed: int) -> Iterator[torch.device]:
                 module.training = training
 
 
-def _log_likelihood(model: nn.Module, k: int) -> Callable[..., Tensor]:
-    """Return the method of ``model`` that gives log p(x) or the best bound asked for."""
-    if k > 1:
-        if not hasattr(model, "iw_bound"):
-            raise ValueError(f"k={k} needs iw_bound(x, k), which {type(model).__name__} lacks")
-        return lambda x, **kw: model.iw_bound(x, k, **kw)
-    for name in ("log_prob", "elbo"):
-        if hasattr(model, name):
-            return getattr(model, name)
-    raise ValueError(f"model {type(model).__name__} offers neither log_prob(x) nor elbo(x)")
+def _log_likelihood(model: nn.Module, k: int, at_once: int) -> Callable[..., Tensor]:
+    """Return the function of x that gives log p(x) or the best bound asked for.
+
+    More than ``at_once`` draws of an importance-weighted bound are taken in parts, whose mean
+    weights are averaged: the same law of the bound, in bounded memory.
+    """
+    if k == 1:
+        for name in ("log_prob", "elbo"):
+            if hasattr(model, name):
+                return getattr(model, name)
+        raise ValueError(f"model {type(model).__name__} offers neither log_prob(x) nor elbo(x)")
+    if not hasattr(model, "iw_bound"):
+        raise ValueError(f"k={k} needs iw_bound(x, k), which {type(model).__name__} lacks")
+    sizes = [min(at_once, k - done) for done in range(0, k, at_once)]
+
+    def in_parts(x: Tensor, **given: Tensor) -> Tensor:
+        parts = [model.iw_bound(x, size, **given) + math.log(size) for size in sizes]
+        return torch.stack(parts).logsumexp(0) - math.log(k)
+
+    return in_parts
 
 
 def nats(
@@ -91,25 +90,29 @@ def nats(
     """Return the negative log-likelihood of ``x`` in nats per example.
 
     Exact where the model has ``log_prob``, else an upper bound: ``elbo`` averaged over ``repeats``
-    draws, or, with ``k`` > 1, the importance-weighted bound ``iw_bound(x, k)`` in batches of
-    ``batch_size // k`` examples, so that memory does not grow with ``k``. The standard error is
-    over examples. The same seed gives the same number; the caller's noise and the model's mode
-    are left as they were.
+    draws, or, with ``k`` > 1, the importance-weighted bound ``iw_bound(x, k)``. No call is for
+    more than ``batch_size`` rows, examples times draws, so memory does not grow with ``k``. The
+    standard error is over examples; it is infinite where a test example has no mass. The same
+    seed gives the same number; the caller's noise and the model's mode are left as they were.
 
     Raises
     ------
     ValueError
-        ``x`` is empty, ``y`` differs in length, a count is below 1, the model has no such method,
-        or a value is NaN or not one per example.
+        ``x`` is no tensor or empty, ``y`` differs in length, a count is no whole number from 1 to
+        a million, the model has no such method, or a value is NaN, an infinite log-likelihood, or
+        not one per example.
     """
+    # what was asked for
     for name, count in (("k", k), ("repeats", repeats), ("batch_size", batch_size)):
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {count}")
-    if len(x) == 0:
-        raise ValueError(f"x is empty: shape {tuple(x.shape)}")
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1_000_000:
+            raise ValueError(f"{name} must be a whole number from 1 to a million, got {count!r}")
+    if not isinstance(x, Tensor) or x.ndim == 0 or len(x) == 0:
+        got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"x must be a tensor of at least one example, got {got}")
     if y is not None and len(y) != len(x):
         raise ValueError(f"y has {len(y)} rows, x has {len(x)}")
-    log_likelihood, chunk = _log_likelihood(model, k), max(1, batch_size // k)
+    # a part of the examples at a time
+    log_likelihood, chunk = _log_likelihood(model, k, batch_size), max(1, batch_size // k)
     values = torch.zeros(len(x), dtype=torch.float64)
     with measuring(model, seed) as device:
         for start in range(0, len(x), chunk):
@@ -121,18 +124,70 @@ def nats(
                     got, need = tuple(out.shape), tuple(values[part].shape)
                     raise ValueError(f"model gave shape {got}; one value per example is {need}")
                 values[part] -= out.to("cpu", torch.float64) / repeats
-    if values.isnan().any():
-        raise ValueError(f"model gives NaN for example {int(values.isnan().nonzero()[0])} of x")
+    # what came of it
+    for wrong, what in ((values.isnan(), "NaN"), (values == -math.inf, "log-likelihood +inf")):
+        if wrong.any():
+            raise ValueError(f"model gives {what} for example {int(wrong.nonzero()[0])} of x")
+    if values.isinf().any():
+        return Estimate(math.inf, math.inf, len(x))
     error = values.std().item() / math.sqrt(len(x)) if len(x) > 1 else math.nan
     return Estimate(values.mean().item(), error, len(x))
 
 
 def bits_per_dim(nats: float | Estimate, shape_or_dims: int | tuple[int, ...]) -> float:
     """Return nats per example as bits per dimension: nats / (dims log 2)."""
-    dims = shape_or_dims if isinstance(shape_or_dims, int) else math.prod(shape_or_dims)
-    if dims < 1:
-        raise ValueError(f"shape_or_dims must hold at least one dimension, got {shape_or_dims!r}")
-    return float(nats) / (dims * math.log(2))
+    sides = (shape_or_dims,) if isinstance(shape_or_dims, int) else tuple(shape_or_dims)
+    if not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ValueError(f"shape_or_dims must hold whole numbers from 1, got {shape_or_dims!r}")
+    return float(nats) / (math.prod(sides) * math.log(2))
+
+
+def baselines(dataset: Any) -> dict[str, float]:
+    """Return what knows no model: bits per dimension of the test part, by name.
+
+    Of integers: the uniform law; one histogram for all places, and one for each place, made from
+    the training part; gzip, xz and PNG of all test examples in one stream, so that headers are
+    shared (PNG of pictures with 1 or 3 channels, one below the other). Of reals: a Gaussian for
+    each entry.
+
+    Raises
+    ------
+    ValueError
+        ``dataset`` is not one of dgm.data, or holds more than 256 levels and no bytes can be made.
+    """
+    kind = getattr(dataset, "kind", None)
+    if kind is None:
+        raise ValueError(f"dataset must be a data set of dgm.data, got {type(dataset).__name__}")
+    train, test = dataset.train, dataset.test
+    if dataset.levels is None:
+        std, mean = torch.std_mean(train.double(), 0)
+        law = torch.distributions.Normal(mean, std.clamp_min(1e-12))
+        nats = -law.log_prob(test.double()).mean().item()
+        return {"Gaussian for each entry": nats / math.log(2)}
+    # laws of single entries, made from the training part
+    shared = kind.frequencies(train, pseudo_count=0.5).flatten(0, -2).mean(0)  # (levels,)
+    found = {"uniform": math.log2(dataset.levels)}
+    found["one histogram"] = -shared.log2()[test.long()].mean().item()
+    each = kind.histogram_nats(train, test).double().mean().item()
+    found["histogram for each place"] = bits_per_dim(each, dataset.shape)
+    # compressors, which know no law
+    if dataset.levels <= 256:
+        raw = test.to(torch.uint8).numpy().tobytes()
+        sizes = {"gzip": len(gzip.compress(raw, 9)), "xz": len(lzma.compress(raw, preset=9))}
+        if len(dataset.shape) == 3 and dataset.shape[0] in (1, 3):
+            sizes["PNG"] = _png_bytes(test)
+        found |= {name: 8 * size / test.numel() for name, size in sizes.items()}
+    return found
+
+
+def _png_bytes(x: Tensor) -> int:
+    """Bytes of one PNG of pictures (B, C, H, W), C = 1 or 3, one below the other."""
+    from PIL import Image
+
+    rows = x.to(torch.uint8).movedim(1, -1).flatten(0, 1)  # (B H, W, C)
+    file = io.BytesIO()
+    Image.fromarray(rows.squeeze(-1).contiguous().numpy()).save(file, "PNG", optimize=True)
+    return len(file.getvalue())
 
 
 def sampling_time(model: nn.Module, n: int = 64, *, repeats: int = 3, seed: int = 0) -> float:
@@ -148,75 +203,6 @@ def sampling_time(model: nn.Module, n: int = 64, *, repeats: int = 3, seed: int 
                 torch.cuda.synchronize(device)
             seconds.append(time.perf_counter() - start)
     return 1000 * min(seconds[1:]) / n
-
-
-def _points(a: Tensor, b: Tensor) -> Tensor:
-    """Stack two samples as rows (N + M, D), float64, after checking them."""
-    for name, sample in (("a", a), ("b", b)):
-        if sample.ndim == 0 or len(sample) < 2:
-            raise ValueError(f"{name} needs at least 2 rows, got shape {tuple(sample.shape)}")
-        if not sample.to(torch.float64).isfinite().all():
-            raise ValueError(f"{name} holds NaN or infinite values")
-    if a.shape[1:] != b.shape[1:]:
-        raise ValueError(f"a and b differ in shape: {tuple(a.shape[1:])}, {tuple(b.shape[1:])}")
-    return torch.cat((a, b)).detach().to("cpu", torch.float64).reshape(len(a) + len(b), -1)
-
-
-def _permutation_test(kernel: Tensor, n: int, permutations: int, seed: int) -> TwoSample:
-    """Squared kernel distance of the first ``n`` rows from the rest, unbiased, and its p-value."""
-    if permutations < 1:
-        raise ValueError(f"permutations must be at least 1, got {permutations}")
-    total, m = len(kernel), len(kernel) - n
-    generator = torch.Generator().manual_seed(seed)
-    orders = [torch.arange(total)]
-    orders += [torch.randperm(total, generator=generator) for _ in range(permutations)]
-    first = torch.zeros(len(orders), total, dtype=kernel.dtype)
-    first.scatter_(1, torch.stack(orders)[:, :n], 1.0)  # (P + 1, N + M): who is in sample one
-    kernel = kernel.clone().fill_diagonal_(0)
-    rows = first @ kernel
-    inside, cross = (rows * first).sum(1), (rows * (1 - first)).sum(1)
-    outside = kernel.sum() - inside - 2 * cross
-    distance = inside / (n * (n - 1)) + outside / (m * (m - 1)) - 2 * cross / (n * m)
-    at_least = int((distance[1:] >= distance[0] - 1e-12).sum())
-    return TwoSample(distance[0].item(), (1 + at_least) / (1 + permutations))
-
-
-def mmd(
-    a: Tensor, b: Tensor, *, bandwidth: float | None = None, permutations: int = 200, seed: int = 0
-) -> TwoSample:
-    """Return the unbiased squared maximum mean discrepancy of two samples and its p-value.
-
-    Gaussian kernel exp(-d^2 / (2 bandwidth^2)); the bandwidth is the median distance of the pooled
-    sample unless given. Needs memory for (N + M)^2 numbers: a few thousand rows.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two rows, different shapes, values that are not finite, bandwidth <= 0.
-    """
-    if bandwidth is not None and not bandwidth > 0:
-        raise ValueError(f"bandwidth must be above 0, got {bandwidth}")
-    points = _points(a, b)
-    distances = torch.cdist(points, points)
-    if bandwidth is None:
-        upper = torch.ones_like(distances, dtype=torch.bool).triu(1)
-        bandwidth = distances[upper].median().item() or 1.0
-    kernel = (-0.5 * (distances / bandwidth) ** 2).exp()
-    return _permutation_test(kernel, len(a), permutations, seed)
-
-
-def energy_distance(a: Tensor, b: Tensor, *, permutations: int = 200, seed: int = 0) -> TwoSample:
-    """Return 2 E|X - Y| - E|X - X'| - E|Y - Y'|, unbiased, of two samples and its p-value.
-
-    Has no bandwidth to choose; may be slightly negative when the laws are equal.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two rows, different shapes, values that are not finite.
-    """
-    points = _points(a, b)
-    return _permutation_test(-torch.cdist(points, points), len(a), permutations, seed)
 
 
 def linear_probe(h: Tensor, y: Tensor, test_h: Tensor, test_y: Tensor, *, c: float = 1.0) -> float:

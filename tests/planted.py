@@ -2,7 +2,8 @@
 
 A `Case` builds a model, a batch and the keyword arguments of `audit`. A planted one names the
 checks that must fail; every fault is a real model with one line changed. The cases stand in
-planted_flows.py, planted_mixtures.py, planted_latent.py and planted_autoregressive.py.
+planted_flows.py, planted_mixtures.py, planted_latent.py, planted_autoregressive.py and
+planted_pixel.py.
 """
 
 from collections.abc import Callable

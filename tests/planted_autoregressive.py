@@ -109,55 +109,6 @@ class Dilated(nn.Module):
         return self.b(pad(h, self.sides[1])).mT
 
 
-class MaskedConv(nn.Conv2d):
-    """A 3 x 3 convolution that sees rows above and pixels to the left; of type B also itself."""
-
-    def __init__(self, inputs, outputs, kind):
-        super().__init__(inputs, outputs, 3, padding=1)
-        mask = torch.ones(3, 3)
-        mask[1, 1 + (kind == "B") :] = 0
-        mask[2] = 0
-        self.register_buffer("mask", mask)
-
-    def forward(self, h):
-        return self._conv_forward(h, self.weight * self.mask, self.bias)
-
-
-class Pixels(nn.Module):
-    """PixelCNN: rows of one-hot pixels (B, H W, levels) to logits; the mask type of each layer."""
-
-    def __init__(self, side, levels, kinds="AB", width=8):
-        super().__init__()
-        self.side = side
-        sizes = [levels] + [width] * (len(kinds) - 1) + [levels]
-        self.layers = nn.ModuleList(map(MaskedConv, sizes[:-1], sizes[1:], kinds))
-
-    def forward(self, h):
-        h = h.mT.unflatten(2, (self.side, self.side))
-        for i, layer in enumerate(self.layers):
-            h = layer(h if i == 0 else h.tanh())
-        return h.flatten(2).mT
-
-
-class TwoStacks(nn.Module):
-    """Gated PixelCNN without its gates: a stack for the rows above, one for the row itself."""
-
-    above = 2
-
-    def __init__(self, side, levels, width=8):
-        super().__init__()
-        self.side = side
-        self.vertical = nn.Conv2d(levels, width, (2, 3))
-        self.horizontal = nn.Conv2d(levels, width, (1, 2))
-        self.head = nn.Conv2d(width, levels, 1)
-
-    def forward(self, h):
-        h = h.mT.unflatten(2, (self.side, self.side))
-        v = self.vertical(pad(h, (1, 1, self.above, 0)))[:, :, : self.side]
-        w = self.horizontal(pad(h, (2, 0)))[:, :, :, :-1]
-        return self.head((v + w).tanh()).flatten(2).mT
-
-
 class Series(nn.Module):
     """Real values in time: a Gaussian whose mean and log-scale see the two values before."""
 
@@ -199,11 +150,6 @@ def made(kind=Masked, model=Chain, order=(2, 0, 3, 1)):
     return model(kind(4, 3), (4,), 3, order), tokens(), {}
 
 
-def wide(model=Chain, side=6, levels=5):
-    """Too many states to enumerate."""
-    return model(TwoStacks(side, levels), (1, side, side), levels), pixels(side, levels), {}
-
-
 # --- healthy models -------------------------------------------------------------------------------
 
 
@@ -215,21 +161,6 @@ def made_in_another_order():
 @healthy
 def made_on_images():
     return Chain(Masked(4, 3), (1, 2, 2), 3, (3, 1, 2, 0)), pixels(), {}
-
-
-@healthy
-def pixelcnn_3x3():
-    return Chain(Pixels(3, 2), (1, 3, 3), 2), pixels(3, 2), {}
-
-
-@healthy
-def two_stacks_3x3():
-    return Chain(TwoStacks(3, 2), (1, 3, 3), 2), pixels(3, 2), {}
-
-
-@healthy
-def two_stacks_6x6():
-    return wide()
 
 
 @healthy
@@ -310,29 +241,7 @@ class OfClass(Chain):
         return self.stored(v)
 
 
-@healthy
-def pixelcnn_of_a_class():
-    return OfClass(Pixels(2, 3), (1, 2, 2), 3), pixels(), {"y": torch.arange(8) % 2}
-
-
 # --- planted faults: networks ---------------------------------------------------------------------
-
-
-@planted(LEAK, ONE)
-def mask_b_in_the_first_layer():
-    return Chain(Pixels(3, 2, "BB"), (1, 3, 3), 2), pixels(3, 2), {}
-
-
-@planted(LEAK)
-def mask_b_in_the_first_layer_6x6():
-    return Chain(Pixels(6, 5, "BB"), (1, 6, 6), 5), pixels(6, 5), {}
-
-
-@planted(LEAK)
-def all_layers_mask_everything():
-    chain = Chain(Pixels(3, 2, "AB"), (1, 3, 3), 2)
-    chain.net.layers[0].mask.zero_()
-    return chain, pixels(3, 2), {}
 
 
 class NotStrict(Masked):
@@ -402,20 +311,6 @@ def padding_on_both_sides():
     return Chain(PaddedOnBothSides(3), (5,), 3), tokens(5), {}
 
 
-class VerticalNotShifted(TwoStacks):
-    above = 1
-
-
-@planted(LEAK, ONE)
-def vertical_stack_not_shifted():
-    return Chain(VerticalNotShifted(3, 2), (1, 3, 3), 2), pixels(3, 2), {}
-
-
-@planted(LEAK)
-def vertical_stack_not_shifted_6x6():
-    return Chain(VerticalNotShifted(6, 5), (1, 6, 6), 5), pixels(6, 5), {}
-
-
 class LooksAhead(Series):
     def forward(self, x):
         return self.net(pad(x[:, None], (1, 0))).mT
@@ -475,11 +370,6 @@ def first_variable_not_counted():
     return made(model=FirstNotCounted)
 
 
-@planted(CHAIN)
-def first_variable_not_counted_6x6():
-    return wide(FirstNotCounted)
-
-
 class MeanOverTime(Chain):
     def log_prob(self, x):
         return self.conditionals(x).mean(1)
@@ -488,11 +378,6 @@ class MeanOverTime(Chain):
 @planted(ONE, CHAIN, LAW)
 def mean_over_time():
     return made(model=MeanOverTime)
-
-
-@planted(CHAIN)
-def mean_over_time_6x6():
-    return wide(MeanOverTime)
 
 
 class SeriesMean(Series):
@@ -514,11 +399,6 @@ class TemperedLogProb(Chain):
 @planted(CHAIN, LAW)
 def temperature_left_in_log_prob():
     return made(model=TemperedLogProb)
-
-
-@planted(CHAIN)
-def temperature_left_in_log_prob_6x6():
-    return wide(TemperedLogProb)
 
 
 class NotNormalised(Chain):
@@ -556,11 +436,6 @@ def reversed_generation():
     return made(model=Backwards)
 
 
-@planted(COND)
-def reversed_generation_6x6():
-    return wide(Backwards)
-
-
 class OrderIgnored(Chain):
     def stored(self, v):
         return v.view(len(v), *self.shape)
@@ -579,11 +454,6 @@ class TemperedDraw(Chain):
 @planted(LAW, COND)
 def temperature_left_in_sampling():
     return made(model=TemperedDraw)
-
-
-@planted(COND)
-def temperature_left_in_sampling_6x6():
-    return wide(TemperedDraw)
 
 
 class GreedyDraw(Chain):

@@ -1,7 +1,7 @@
 """Flows and dequantised flows, healthy and with planted faults."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from planted import (
@@ -38,6 +38,7 @@ from torch.nn.functional import logsigmoid
 
 from dgm.distribution.logistic import StandardLogistic
 from dgm.distribution.normal import StandardNormal
+from dgm.distribution.support import Levels, Reals
 from dgm.flow.actnorm import ActNorm
 from dgm.flow.coupling import AdditiveCoupling, AffineCoupling
 from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
@@ -49,19 +50,27 @@ from dgm.flow.mixture_coupling import LogisticMixtureCoupling
 from dgm.flow.multiscale import Multiscale
 from dgm.mixture.gaussian_mixture import GaussianMixture
 
+IMAGE = Reals((1, 4, 4))
+
+
+def over(layers: Iterable[nn.Module], base: nn.Module) -> Flow:
+    """A flow of vectors, as long as those of the base."""
+    return Flow(layers, base, Reals(base.shape))
+
+
 # --- healthy models -------------------------------------------------------------------------------
 
 
 def realnvp(dims: int, coupling: Callable = AffineCoupling, flow: Callable = Flow) -> Flow:
     """Three couplings on a table of `dims` columns."""
     layers = [coupling(net(dims // 2, dims)) for _ in range(3)]
-    return flow([*layers, Scale((dims,))], StandardNormal((dims,)), (dims,))
+    return flow([*layers, Scale((dims,))], StandardNormal((dims,)), Reals((dims,)))
 
 
 def glow(norm: Callable = ActNorm, mix: Callable = InvertibleConv1x1, levels: int = 2) -> Flow:
     """Multi-scale flow on (1, 4, 4) images: ActNorm, 1x1 convolution, coupling at two scales."""
     steps = [[norm(c), mix(c), AffineCoupling(conv(c // 2, c))] for c in (4, 8)[:levels]]
-    return Flow([Multiscale((1, 4, 4), steps)], StandardNormal((16,)), (1, 4, 4))
+    return Flow([Multiscale((1, 4, 4), steps)], StandardNormal((16,)), IMAGE)
 
 
 def binned(dims: int = 2, levels: int = 4, noise: nn.Module | None = None) -> Dequantize:
@@ -71,13 +80,15 @@ def binned(dims: int = 2, levels: int = 4, noise: nn.Module | None = None) -> De
         AffineCoupling(net(dims // 2, dims)),
         AffineCoupling(net(dims // 2, dims)),
     ]
-    return Dequantize(Flow(layers, StandardLogistic((dims,))), levels, noise)
+    return Dequantize(over(layers, StandardLogistic((dims,))), Levels((dims,), levels), noise)
 
 
 def learned_noise(dims: int = 2) -> FlowNoise:
     """Variational noise with one conditional layer."""
     return FlowNoise(
-        net(dims, 4), [ConditionalAffine(net(4, 2 * dims), max_log_scale=0.5)], levels=4
+        net(dims, 4),
+        [ConditionalAffine(net(4, 2 * dims), max_log_scale=0.5)],
+        Levels((dims,), 4),
     )
 
 
@@ -94,7 +105,7 @@ def realnvp_6d():
 @healthy
 def nice_4d():
     layers = [AdditiveCoupling(net(2, 2)) for _ in range(4)]
-    return Flow([*layers, Scale((4,))], StandardLogistic((4,))), table(4), {}
+    return over([*layers, Scale((4,))], StandardLogistic((4,))), table(4), {}
 
 
 @healthy
@@ -106,7 +117,7 @@ def glow_image():
 def masked_image():
     masks = (checkerboard_mask((1, 4, 4), first) for first in (0, 1))
     return (
-        Flow([MaskedCoupling(conv(1, 2), m) for m in masks], StandardNormal((1, 4, 4))),
+        Flow([MaskedCoupling(conv(1, 2), m) for m in masks], StandardNormal((1, 4, 4)), IMAGE),
         images(),
         {},
     )
@@ -115,13 +126,13 @@ def masked_image():
 @healthy
 def flow_plus_plus_4d():
     layers = [LogisticMixtureCoupling(net(2, 2 * 8), 2), Permute(4), AffineCoupling(net(2, 4))]
-    return Flow(layers, StandardLogistic((4,))), table(4), {}
+    return over(layers, StandardLogistic((4,))), table(4), {}
 
 
 @healthy
 def logit_flow_on_a_box():
     return (
-        Flow([Logit(1.0), *realnvp(2).layers], StandardNormal((2,))),
+        over([Logit(1.0), *realnvp(2).layers], StandardNormal((2,))),
         torch.rand(12, 2),
         {"bounds": (0.0 - 0.05 / 0.9, 1.0 + 0.05 / 0.9)},
     )
@@ -135,8 +146,8 @@ def dequantized_1d_pair():
 @healthy
 def dequantized_glow_image():
     step = [ActNorm(4), AffineCoupling(conv(2, 4))]
-    flow = Flow([Logit(5), Multiscale((1, 4, 4), [step])], StandardNormal((16,)))
-    model = Dequantize(flow, 5)
+    flow = Flow([Logit(5), Multiscale((1, 4, 4), [step])], StandardNormal((16,)), IMAGE)
+    model = Dequantize(flow, Levels((1, 4, 4), 5))
     return model, torch.randint(5, (8, 1, 4, 4), dtype=torch.uint8), {}
 
 
@@ -148,7 +159,7 @@ def variational_2d():
 @healthy
 def flow_with_mixture_base():
     flow = realnvp(2)
-    flow.base = GaussianMixture(3, 2)
+    flow.base = GaussianMixture(3, Reals((2,)))
     return flow, table(2), {}
 
 
@@ -261,8 +272,8 @@ def log_det_subtracted():
 
 
 class Tempered(Flow):
-    def sample(self, n, temperature=0.7):
-        return super().sample(n, temperature)
+    def sample(self, n, *, temperature=0.7, generator=None):
+        return super().sample(n, temperature=temperature, generator=generator)
 
 
 @planted(LAW)
@@ -372,7 +383,7 @@ class NoJacobian(Logit):
 
 @planted(DET, ONE)
 def logit_jacobian_missing():
-    flow = Flow([NoJacobian(1.0), *realnvp(2).layers], StandardNormal((2,)))
+    flow = over([NoJacobian(1.0), *realnvp(2).layers], StandardNormal((2,)))
     return flow, torch.rand(12, 2), {"bounds": (0.0, 1.0)}
 
 
@@ -391,7 +402,7 @@ class BatchStatistics(nn.Module):
 
 @planted(ROW)
 def batch_statistics_in_eval():
-    return Flow([BatchStatistics(4), *realnvp(4).layers], StandardNormal((4,))), table(4), {}
+    return over([BatchStatistics(4), *realnvp(4).layers], StandardNormal((4,))), table(4), {}
 
 
 class MaskAttribute(MaskedCoupling):
@@ -405,15 +416,15 @@ class MaskAttribute(MaskedCoupling):
 def mask_as_a_plain_attribute():
     masks = (checkerboard_mask((1, 4, 4), first) for first in (0, 1))
     return (
-        Flow([MaskAttribute(conv(1, 2), m) for m in masks], StandardNormal((1, 4, 4))),
+        Flow([MaskAttribute(conv(1, 2), m) for m in masks], StandardNormal((1, 4, 4)), IMAGE),
         images(),
         {},
     )
 
 
 class PlainList(Flow):
-    def __init__(self, layers, base, shape=None):
-        super().__init__([], base, shape)
+    def __init__(self, layers, base, data):
+        super().__init__([], base, data)
         del self._modules["layers"]
         self.layers = list(layers)
 
@@ -483,8 +494,8 @@ def constant_in_double_precision():
 
 
 class WithGradient(Flow):
-    def sample(self, n):
-        return self.inverse(self.base.sample(n))
+    def sample(self, n, *, generator=None):
+        return self.inverse(self.base.sample(n, generator=generator))
 
 
 @planted(DRAWN)
@@ -520,7 +531,7 @@ class ShortBisection(LogisticMixtureCoupling):
 
 @planted(TRIP)
 def bisection_stops_early():
-    return Flow([ShortBisection(net(2, 16), 2)], StandardNormal((4,))), table(4), {}
+    return over([ShortBisection(net(2, 16), 2)], StandardNormal((4,))), table(4), {}
 
 
 class OnlyLogPdf(LogisticMixtureCoupling):
@@ -533,7 +544,7 @@ class OnlyLogPdf(LogisticMixtureCoupling):
 
 @planted(DET)
 def logit_of_the_cdf_not_counted():
-    return Flow([OnlyLogPdf(net(2, 16), 2)], StandardNormal((4,))), table(4), {}
+    return over([OnlyLogPdf(net(2, 16), 2)], StandardNormal((4,))), table(4), {}
 
 
 # --- planted faults: dequantisation ---------------------------------------------------------------
@@ -579,11 +590,11 @@ class Scaled(Dequantize):
 
     def elbo(self, x):
         y, log_q = self.dequantize(x)
-        constant = self.jacobian * x[0].numel() * math.log(self.levels)
-        return self.flow.log_prob(y / self.levels) - log_q - constant
+        constant = self.jacobian * x[0].numel() * math.log(self.data.levels)
+        return self.flow.log_prob(y / self.data.levels) - log_q - constant
 
-    def sample(self, n):
-        return (self.flow.sample(n) * self.levels).floor().clamp(0, self.levels - 1).long()
+    def sample(self, n, *, generator=None):
+        return self.data.stored(self.flow.sample(n, generator=generator) * self.data.levels)
 
 
 class NoLog256(Scaled):
@@ -592,7 +603,8 @@ class NoLog256(Scaled):
 
 def scaled(kind: type[Scaled], dims: int = 2) -> Scaled:
     layers = [Logit(1.0), AffineCoupling(net(dims // 2, dims))]
-    return kind(Flow(layers, StandardLogistic((dims,))), 256 if dims > 2 else 4)
+    data = Levels((dims,), 256 if dims > 2 else 4)
+    return kind(over(layers, StandardLogistic((dims,))), data)
 
 
 @healthy
@@ -746,8 +758,8 @@ def iw_bound_per_dimension():
 
 
 class Rounded(Dequantize):
-    def sample(self, n):
-        return self.flow.sample(n).round().clamp(0, self.levels - 1).long()
+    def sample(self, n, *, generator=None):
+        return self.data.stored(self.flow.sample(n, generator=generator).round())
 
 
 @planted(BINLAW)

@@ -26,20 +26,25 @@ from planted import (
 from torch import nn
 from torch.nn.functional import softplus
 
-from dgm.distribution.discretized_logistic import LogisticMixtureLikelihood
+from dgm.distribution.discretized_logistic import LogisticMixtureDecoder
 from dgm.distribution.likelihood import (
+    BernoulliDecoder,
     BernoulliLikelihood,
     CategoricalLikelihood,
     GaussianLikelihood,
+    NormalDecoder,
+    SoftmaxDecoder,
 )
 from dgm.distribution.normal import StandardNormal
+from dgm.distribution.support import Levels, Reals
 from dgm.flow.coupling import AffineCoupling
 from dgm.flow.flow import Flow
 from dgm.mixture.gaussian_mixture import GaussianMixture
-from dgm.vae.gaussian_posterior import GaussianPosterior
+from dgm.vae.gaussian_posterior import GaussianEncoder, GaussianPosterior
 from dgm.vae.vae import VAE
 
 SHAPE, LEVELS = (1, 2, 2), 3
+PIXELS, BITS = Levels(SHAPE, LEVELS), Levels(SHAPE, 2)
 
 
 def flat(inputs, outputs):
@@ -51,38 +56,69 @@ def pixels(levels=LEVELS):
     return torch.randint(levels, (12, *SHAPE), dtype=torch.uint8)
 
 
-def posterior(kind=GaussianPosterior, dim=2, levels=LEVELS, **options):
-    return kind(flat(4, 2 * dim), dim, levels, **options)
+class Encoder(GaussianEncoder):
+    """A Gaussian encoder whose posterior is of another kind, mostly a wrong one."""
+
+    def __init__(self, net, dim, kind=GaussianPosterior):
+        super().__init__(net, dim)
+        self.kind = kind
+
+    def forward(self, u):
+        q = super().forward(u)
+        return self.kind(q.mean, q.log_var)
+
+
+class Decoder(nn.Module):
+    """Another decoder, its likelihood turned into one of another kind by ``change``."""
+
+    def __init__(self, decoder, change):
+        super().__init__()
+        self.decoder, self.change = decoder, change
+
+    def forward(self, z):
+        return self.change(self.decoder(z))
+
+
+def encoder(kind=GaussianPosterior, dim=2):
+    return Encoder(flat(4, 2 * dim), dim, kind)
 
 
 def far(model, x, options):
     """A posterior that stands away from the prior, where more can be told."""
-    head = model.posterior.net[1][2]
+    head = model.encoder.net[1][2]
     head.weight.data *= 4
     head.bias.data[:] = torch.tensor([1.0, -1.0, -1.0, 0.5])
     return model, x, options
 
 
-def categorical(kind=CategoricalLikelihood, dim=2):
-    return kind(net(dim, 4 * LEVELS), SHAPE, LEVELS)
+def softmax(change=None, dim=2):
+    decoder = SoftmaxDecoder(net(dim, 4 * LEVELS), PIXELS, background=False)
+    return decoder if change is None else Decoder(decoder, change)
 
 
-def vae(kind=VAE, dim=2, **parts):
+def bits(change=None, dim=2):
+    decoder = BernoulliDecoder(net(dim, 4), BITS, background=False)
+    return decoder if change is None else Decoder(decoder, change)
+
+
+def vae(kind=VAE, dim=2, beta=1.0, **parts):
     """A VAE of 2 x 2 pixels of three levels with two latent variables, or with other parts."""
-    beta = parts.pop("beta", 1.0)
     parts = {
-        "posterior": posterior(dim=dim),
-        "likelihood": categorical(dim=dim),
+        "data": PIXELS,
+        "encoder": encoder(dim=dim),
+        "decoder": softmax(dim=dim),
         "prior": StandardNormal((dim,)),
     } | parts
-    model = kind(*parts.values(), beta=beta)
-    return model, pixels(model.levels), {}
+    model = kind(**parts, beta=beta)
+    return model, pixels(model.data.levels), {}
 
 
-def vae_of_a_table(kind=GaussianLikelihood, latent=2, dims=2):
-    likelihood = kind(net(latent, 2 * dims), 0.1)
-    start = GaussianPosterior(net(dims, 2 * latent), latent)
-    return VAE(start, likelihood, StandardNormal((latent,))), table(dims), {}
+def vae_of_a_table(change=None, latent=2, dims=2):
+    data = Reals((dims,))
+    decoder = NormalDecoder(net(latent, 2 * dims), data, 0.1)
+    decoder = decoder if change is None else Decoder(decoder, change)
+    start = GaussianEncoder(net(dims, 2 * latent), latent)
+    return VAE(data, start, decoder, StandardNormal((latent,))), table(dims), {}
 
 
 # --- healthy models -------------------------------------------------------------------------------
@@ -100,13 +136,12 @@ def vae_5d_with_beta():
 
 @healthy
 def vae_of_bits():
-    likelihood = BernoulliLikelihood(nn.Sequential(net(2, 4), nn.Unflatten(1, SHAPE)), SHAPE)
-    return vae(likelihood=likelihood, posterior=posterior(levels=2))
+    return vae(data=BITS, decoder=bits())
 
 
 @healthy
 def vae_with_logistic_mixtures():
-    return vae(likelihood=LogisticMixtureLikelihood(net(2, 4 * 6), SHAPE, LEVELS, 2))
+    return vae(decoder=LogisticMixtureDecoder(net(2, 4 * 6), PIXELS, 2))
 
 
 @healthy
@@ -127,26 +162,20 @@ def vae_12d():
 
 @healthy
 def vae_with_a_mixture_prior():
-    return vae(prior=GaussianMixture(3, 2))
+    return vae(prior=GaussianMixture(3, Reals((2,))))
 
 
 @healthy
 def vae_with_a_flow_prior():
     layers = [AffineCoupling(net(1, 2)) for _ in range(2)]
-    return vae(prior=Flow(layers, StandardNormal((2,)), (2,)))
+    return vae(prior=Flow(layers, StandardNormal((2,)), Reals((2,))))
 
 
 class ClosedForm(VAE):
     """The KL by its formula: a bound of less variance, whose exponential means nothing."""
 
     def terms(self, x):
-        return super().terms(x) | {"kl": self.posterior.kl(x).sum(1)}
-
-    def iw_bound(self, x, k):
-        many = x.repeat_interleave(k, 0)
-        terms, (z, log_q) = super().terms(many), self.posterior(many)
-        log_w = self.likelihood.log_prob(many, z) + self.prior.log_prob(z) - log_q
-        return log_w.view(len(x), k).logsumexp(1) - math.log(k) + 0 * terms["kl"][: len(x)]
+        return super().terms(x) | {"kl": self.posterior(x).kl()}
 
 
 @healthy
@@ -154,10 +183,27 @@ def vae_with_kl_by_formula():
     return vae(ClosedForm)
 
 
-class Bent(nn.Module):
-    """A posterior flow: a Gaussian, then z + u tanh(w z + b) for each coordinate, with u w > -1."""
+class BentPosterior:
+    """A Gaussian, then z + u tanh(w z + b) for each coordinate."""
 
-    sign, fold = 1, 1.0
+    def __init__(self, start, u, w, b, sign):
+        self.start, self.slopes, self.b, self.sign = start, (u, w), b, sign
+
+    def rsample(self, sample_shape=(), generator=None):
+        z0, (u, w) = self.start.rsample(sample_shape, generator), self.slopes
+        h = (w * z0 + self.b).tanh()
+        log_det = (1 + u * w * (1 - h.square())).abs().log().sum(-1)
+        self.log_q = self.start.log_prob(z0) - self.sign * log_det
+        return z0 + u * h
+
+    def log_prob(self, z):
+        return self.log_q
+
+
+class Bent(nn.Module):
+    """A posterior flow with u w > -1."""
+
+    sign = 1
 
     def __init__(self, start, dim):
         super().__init__()
@@ -165,18 +211,14 @@ class Bent(nn.Module):
         self.u, self.w, self.b = (nn.Parameter(0.5 * torch.randn(dim)) for _ in range(3))
 
     def slopes(self):
-        return 0.9 * self.fold * self.u.tanh(), self.w.tanh()
+        return 0.9 * self.u.tanh(), self.w.tanh()
 
-    def forward(self, x):
-        z, log_q = self.start(x)
-        u, w = self.slopes()
-        h = (w * z + self.b).tanh()
-        log_det = (1 + u * w * (1 - h.square())).abs().log().sum(1)
-        return z + u * h, log_q - self.sign * log_det
+    def forward(self, u):
+        return BentPosterior(self.start(u), *self.slopes(), self.b, self.sign)
 
 
 def bent(kind=Bent, dim=2):
-    return vae(posterior=kind(posterior(dim=dim), dim), dim=dim)
+    return vae(encoder=kind(encoder(dim=dim), dim), dim=dim)
 
 
 @healthy
@@ -193,68 +235,60 @@ def vae_with_a_flow_posterior_4d():
 
 
 class NoNoise(GaussianPosterior):
-    def forward(self, x):
-        return self.moments(x)[0], super().forward(x)[1]
+    def from_noise(self, eps):
+        return super().from_noise(0 * eps)
 
 
 @planted(POST)
 def noise_left_at_zero():
-    return vae(posterior=posterior(NoNoise))
+    return vae(encoder=encoder(NoNoise))
 
 
 class SharedNoise(GaussianPosterior):
-    def forward(self, x):
-        mean, log_var = self.moments(x)
-        eps = torch.randn_like(mean[:1]).expand_as(mean)
-        log_q = -0.5 * (eps.square() + log_var + math.log(2 * math.pi)).sum(1)
-        return mean + (0.5 * log_var).exp() * eps, log_q
+    def from_noise(self, eps):
+        return super().from_noise(eps.flatten(0, -2)[0].expand_as(eps))
 
 
 @planted(POST)
 def one_noise_for_the_whole_batch():
-    return vae(posterior=posterior(SharedNoise))
+    return vae(encoder=encoder(SharedNoise))
 
 
 class VarianceAsStd(GaussianPosterior):
-    def forward(self, x):
-        mean, log_var = self.moments(x)
-        eps = torch.randn_like(mean)
-        log_q = -0.5 * (eps.square() + log_var + math.log(2 * math.pi)).sum(1)
-        return mean + log_var.exp() * eps, log_q
+    def from_noise(self, eps):
+        return self.mean + self.variance * eps
 
 
 @planted(POST)
 def log_variance_used_as_log_std():
-    model = vae(posterior=posterior(VarianceAsStd))
-    model[0].posterior.net[1][2].bias.data[2:] = -1.0
+    model = vae(encoder=encoder(VarianceAsStd))
+    model[0].encoder.net[1][2].bias.data[2:] = -1.0
     return model
 
 
 class MeanOverLatents(GaussianPosterior):
-    def forward(self, x):
-        z, log_q = super().forward(x)
-        return z, log_q / self.latent_dim
+    def log_prob(self, z):
+        return super().log_prob(z) / z.shape[-1]
 
 
 @planted(POST)
 def log_q_averaged_over_latents():
-    return vae(posterior=posterior(MeanOverLatents))
+    return vae(encoder=encoder(MeanOverLatents))
 
 
 class LacksTwoPi(GaussianPosterior):
-    def forward(self, x):
-        z, log_q = super().forward(x)
-        return z, log_q + 0.5 * self.latent_dim * math.log(2 * math.pi)
+    def log_prob(self, z):
+        return super().log_prob(z) + 0.5 * z.shape[-1] * math.log(2 * math.pi)
 
 
 @planted(POST)
 def log_q_lacks_log_two_pi():
-    return vae(posterior=posterior(LacksTwoPi))
+    return vae(encoder=encoder(LacksTwoPi))
 
 
 @planted(POST)
 def log_q_lacks_log_two_pi_12d():
-    return vae(posterior=posterior(LacksTwoPi, dim=12), dim=12)
+    return vae(encoder=encoder(LacksTwoPi, dim=12), dim=12)
 
 
 class SignFlipped(Bent):
@@ -272,7 +306,7 @@ class NotCounted(Bent):
 def steep(kind):
     """A flow that stretches, so that its log-determinant counts."""
     model, x, options = bent(kind)
-    model.posterior.u.data[:], model.posterior.w.data[:] = 3.0, 2.0
+    model.encoder.u.data[:], model.encoder.w.data[:] = 3.0, 2.0
     return model, x, options
 
 
@@ -304,129 +338,109 @@ class Folded(Bent):
 @planted(POST)
 def diagonal_that_breaks_invertibility():
     model, x, options = bent(Folded)
-    model.posterior.u.data[:], model.posterior.w.data[:] = 2.5, -2.5
-    model.posterior.b.data[:] = 0.0
+    model.encoder.u.data[:], model.encoder.w.data[:] = 2.5, -2.5
+    model.encoder.b.data[:] = 0.0
     return model, x, options
 
 
 class BatchNormalised(GaussianPosterior):
-    def moments(self, x):
-        mean, log_var = super().moments(x)
-        return mean - mean.mean(0), log_var
+    def __init__(self, mean, log_var):
+        super().__init__(mean - mean.mean(0), log_var)
 
 
 @planted(ROW)
 def posterior_mean_less_that_of_the_batch():
-    return far(*vae(posterior=posterior(BatchNormalised)))
+    return far(*vae(encoder=encoder(BatchNormalised)))
 
 
 # --- planted faults: the likelihood ---------------------------------------------------------------
 
 
 class MeanOverPixels(CategoricalLikelihood):
-    def log_prob(self, x, z):
-        return super().log_prob(x, z) / x[0].numel()
+    def log_prob(self, x):
+        return super().log_prob(x) / x[0].numel()
 
 
 @planted(X_ONE, X_LAW)
 def likelihood_averaged_over_pixels():
-    return vae(likelihood=categorical(MeanOverPixels))
+    return vae(decoder=softmax(lambda p: MeanOverPixels(PIXELS, p.table)))
 
 
 class SoftmaxOverPixels(CategoricalLikelihood):
-    def table(self, z):
-        return self.net(z).view(len(z), *self.shape, self.levels).log_softmax(-2)
-
-    def sample(self, z):
-        return CategoricalLikelihood(self.net, self.shape, self.levels).sample(z)
+    def log_prob(self, x):
+        return CategoricalLikelihood(self.data, self.table.log_softmax(-2)).log_prob(x)
 
 
 @planted(X_ONE, X_LAW)
 def softmax_over_pixels_not_levels_given_z():
-    return vae(likelihood=categorical(SoftmaxOverPixels))
+    return vae(decoder=softmax(lambda p: SoftmaxOverPixels(PIXELS, p.table)))
 
 
 class ProbabilitiesForLogits(BernoulliLikelihood):
-    def log_prob(self, x, z):
-        p = torch.sigmoid(self.logits(z))
+    def log_prob(self, x):
+        p = torch.sigmoid(self.logits)
         return (x * p - softplus(p)).flatten(1).sum(1)
 
 
 @planted(X_LAW, JOINT)
 def probabilities_given_for_logits():
-    likelihood = ProbabilitiesForLogits(nn.Sequential(net(2, 4), nn.Unflatten(1, SHAPE)), SHAPE)
-    return vae(likelihood=likelihood, posterior=posterior(levels=2))
+    return vae(data=BITS, decoder=bits(lambda p: ProbabilitiesForLogits(BITS, p.logits)))
 
 
 class Rounded(BernoulliLikelihood):
-    def sample(self, z):
-        return self.mean(z).round().to(torch.uint8).detach()
+    def sample(self, generator=None):
+        return self.data.stored(self.mean.round().detach())
 
 
 @planted(X_LAW, JOINT)
 def likeliest_pixels_for_samples():
-    likelihood = Rounded(nn.Sequential(net(2, 4), nn.Unflatten(1, SHAPE)), SHAPE)
-    return vae(likelihood=likelihood, posterior=posterior(levels=2))
+    return vae(data=BITS, decoder=bits(lambda p: Rounded(BITS, p.logits)))
 
 
-class EdgesWithoutTails(nn.Module):
+class EdgesWithoutTails:
     """One logistic per pixel; outer bins are as wide as the others."""
 
-    def __init__(self, net):
-        super().__init__()
-        self.net, self.shape, self.levels = net, SHAPE, LEVELS
+    def __init__(self, out):
+        mean, s = out.view(len(out), 2, *SHAPE).unbind(1)
+        self.mean, self.log_scale = 1 + mean, s.tanh()
 
-    def check(self, x):
-        pass
-
-    def moments(self, z):
-        mean, s = self.net(z).view(len(z), 2, *self.shape).unbind(1)
-        return 1 + mean, s.tanh()
-
-    def log_prob(self, x, z):
-        mean, s = self.moments(z)
-        a, b = ((x + d - mean) / s.exp() for d in (-0.5, 0.5))
+    def log_prob(self, x):
+        a, b = ((x + d - self.mean) / self.log_scale.exp() for d in (-0.5, 0.5))
         return (b.sigmoid() - a.sigmoid()).log().flatten(1).sum(1)
 
-    def mean(self, z):
-        return self.moments(z)[0]
-
     @torch.no_grad()
-    def sample(self, z):
-        mean, s = self.moments(z)
-        value = mean + s.exp() * torch.rand_like(mean).logit(1e-7)
-        return value.round().clamp(0, self.levels - 1).to(torch.uint8)
+    def sample(self, generator=None):
+        u = torch.empty_like(self.mean).uniform_(generator=generator)
+        return PIXELS.stored((self.mean + self.log_scale.exp() * u.logit(1e-7)).round())
 
 
 @planted(X_ONE, X_LAW)
 def outer_bins_without_their_tails():
-    return vae(likelihood=EdgesWithoutTails(net(2, 8)))
+    return vae(decoder=Decoder(net(2, 8), EdgesWithoutTails))
 
 
-class VarianceForLog(GaussianLikelihood):
-    def log_prob(self, x, z):
-        mean, variance = self.moments(z)
-        return torch.distributions.Normal(mean, variance).log_prob(x).sum(1)
+class VarianceForStd(GaussianLikelihood):
+    def log_prob(self, x):
+        return torch.distributions.Normal(self.mean, self.variance).log_prob(x).sum(1)
 
 
 @planted(X_LAW)
 def variance_for_the_std_of_x():
-    model, x, options = vae_of_a_table(VarianceForLog)
-    model.likelihood.net[2].bias.data[2:] = 1.5
+    model, x, options = vae_of_a_table(lambda p: VarianceForStd(p.mean, p.variance))
+    model.decoder.decoder.net[2].bias.data[2:] = 1.5
     return model, x, options
 
 
 class DividedVariance(GaussianLikelihood):
-    def log_prob(self, x, z):
-        mean, variance = self.moments(z)
-        squared = (x - mean).square() / variance
+    def log_prob(self, x):
+        squared = (x - self.mean).square() / self.variance
         return -0.5 * (squared + math.log(2 * math.pi)).sum(1)
 
 
 @planted(X_ONE, X_LAW)
 def log_variance_of_x_not_counted():
-    model, x, options = vae_of_a_table(DividedVariance)
-    model.likelihood.net[2].bias.data[2:] = 1.5
+    model, x, options = vae_of_a_table(lambda p: DividedVariance(p.mean, p.variance))
+    model.decoder.decoder.net[2].bias.data[2:] = 1.5
     return model, x, options
 
 
@@ -434,8 +448,8 @@ def log_variance_of_x_not_counted():
 
 
 class WideSamples(StandardNormal):
-    def sample(self, n):
-        return 1.5 * super().sample(n)
+    def sample(self, n, *, generator=None):
+        return 1.5 * super().sample(n, generator=generator)
 
 
 @planted(PRIOR)
@@ -450,12 +464,12 @@ def prior_samples_too_wide_12d():
 
 class WeightsNotNormalised(GaussianMixture):
     def joint_log_prob(self, x):
-        return self.logits + self._component_log_prob(x)
+        return super().joint_log_prob(x) + self.logits.logsumexp(0)
 
 
 @planted(PRIOR)
 def weights_of_the_prior_not_normalised():
-    model = vae(prior=WeightsNotNormalised(3, 2))
+    model = vae(prior=WeightsNotNormalised(3, Reals((2,))))
     model[0].prior.logits.data += 1.0
     return model
 
@@ -481,7 +495,7 @@ class Detached(GaussianMixture):
 
 @planted(GRAD)
 def prior_cut_off_from_the_gradient():
-    return vae(prior=Detached(3, 2))
+    return vae(prior=Detached(3, Reals((2,))))
 
 
 # --- planted faults: the bounds -------------------------------------------------------------------
@@ -500,9 +514,8 @@ def arguments_of_the_kl_swapped():
 
 class SwappedFormula(ClosedForm):
     def terms(self, x):
-        mean, log_var = self.posterior.moments(x)
-        inverse = (-log_var).exp()
-        kl = 0.5 * ((1 + mean.square()) * inverse - 1 + log_var)
+        q = self.posterior(x)
+        kl = 0.5 * ((1 + q.mean.square()) / q.variance - 1 + q.log_var)
         return super().terms(x) | {"kl": kl.sum(1)}
 
 
@@ -513,7 +526,7 @@ def arguments_of_the_kl_formula_swapped():
 
 class MeanFormula(ClosedForm):
     def terms(self, x):
-        return super().terms(x) | {"kl": self.posterior.kl(x).mean(1)}
+        return super().terms(x) | {"kl": self.posterior(x).unit_kl().mean(1)}
 
 
 @planted(PARTS, KL)
@@ -591,20 +604,21 @@ def least_of_k_for_their_mean():
 
 
 class NarrowSample(VAE):
-    def sample(self, n):
-        return self.likelihood.sample(0.2 * self.prior.sample(n))
+    def sample(self, n, *, generator=None):
+        z = 0.2 * self.prior.sample(n, generator=generator)
+        return self.likelihood(z).sample(generator)
 
 
 @planted(JOINT)
 def temperature_left_in_the_sample_of_a_vae():
     model, x, options = vae(NarrowSample)
-    model.likelihood.net[0].weight.data *= 4
+    model.decoder.net[0].weight.data *= 4
     return model, x, options
 
 
 class SampleFromMean(VAE):
-    def sample(self, n):
-        return self.likelihood.mean(self.prior.sample(n)).detach()
+    def sample(self, n, *, generator=None):
+        return self.likelihood(self.prior.sample(n, generator=generator)).mean.detach()
 
 
 @planted(JOINT)

@@ -6,6 +6,7 @@ import math
 import torch
 from planted import LAW, ONE, REF, SUM, healthy, planted, table
 
+from dgm.distribution.support import Levels, Reals
 from dgm.mixture.categorical_mixture import CategoricalMixture
 from dgm.mixture.discretized_mixture import DiscretizedMixture
 from dgm.mixture.gaussian_mixture import GaussianMixture
@@ -13,24 +14,24 @@ from dgm.mixture.gaussian_mixture import GaussianMixture
 
 @healthy
 def gaussian_mixture_1d():
-    return GaussianMixture(4, 1), table(1), {}
+    return GaussianMixture(4, Reals((1,))), table(1), {}
 
 
 @healthy
 def gaussian_mixture_2d_full():
-    model = GaussianMixture(3, 2, full=True, floor=0.01)
+    model = GaussianMixture(3, Reals((2,)), full=True, floor=0.01)
     return model, table(2), {}
 
 
 @healthy
 def gaussian_mixture_4d():
-    return GaussianMixture(3, 4, full=True), table(4), {}
+    return GaussianMixture(3, Reals((4,)), full=True), table(4), {}
 
 
 @healthy
 def categorical_mixture_3x3():
     return (
-        CategoricalMixture(3, (1, 3, 3), 2),
+        CategoricalMixture(3, Levels((1, 3, 3), 2)),
         torch.randint(2, (12, 1, 3, 3), dtype=torch.uint8),
         {},
     )
@@ -38,7 +39,7 @@ def categorical_mixture_3x3():
 
 @healthy
 def discretized_mixture_2x2():
-    return DiscretizedMixture(3, (1, 2, 2), 6), torch.randint(6, (12, 1, 2, 2)), {}
+    return DiscretizedMixture(3, Levels((1, 2, 2), 6)), torch.randint(6, (12, 1, 2, 2)), {}
 
 
 # --- planted faults: mixtures ---------------------------------------------------------------------
@@ -46,12 +47,12 @@ def discretized_mixture_2x2():
 
 class NotNormalised(GaussianMixture):
     def joint_log_prob(self, x):
-        return self.logits + self._component_log_prob(x)
+        return (self.logits[:, None] + self._component_log_prob(x)).T
 
 
 @planted(ONE, LAW)
 def mixture_weights_not_normalised():
-    return NotNormalised(3, 2), table(2), {}
+    return NotNormalised(3, Reals((2,))), table(2), {}
 
 
 class MeanOfLogs(GaussianMixture):
@@ -61,49 +62,49 @@ class MeanOfLogs(GaussianMixture):
 
 @planted(ONE, LAW)
 def log_mean_for_logsumexp():
-    return MeanOfLogs(3, 2), table(2), {}
+    return MeanOfLogs(3, Reals((2,))), table(2), {}
 
 
 class LacksTwoPi(GaussianMixture):
     def _component_log_prob(self, x):
-        return super()._component_log_prob(x) + 0.5 * self.dim * math.log(2 * math.pi)
+        return super()._component_log_prob(x) + 0.5 * self.data.dims * math.log(2 * math.pi)
 
 
 @planted(ONE, LAW)
 def missing_two_pi():
-    return LacksTwoPi(3, 1), table(1), {}
+    return LacksTwoPi(3, Reals((1,))), table(1), {}
 
 
 @planted(LAW)
 def missing_two_pi_4d():
-    return LacksTwoPi(3, 4), table(4), {}
+    return LacksTwoPi(3, Reals((4,))), table(4), {}
 
 
 class VarianceForStd(GaussianMixture):
     @torch.no_grad()
-    def sample(self, n):
+    def sample(self, n, *, generator=None):
         k = torch.multinomial(self.logits.softmax(0), n, replacement=True)
         return self.means[k] + (2 * self.log_scale[k]).exp() * torch.randn_like(self.means[k])
 
 
 @planted(LAW)
 def variance_for_standard_deviation():
-    return VarianceForStd(3, 2), table(2), {}
+    return VarianceForStd(3, Reals((2,))), table(2), {}
 
 
 class HalfLogDet(GaussianMixture):
     def _component_log_prob(self, x):
-        return super()._component_log_prob(x) - self.log_scale.sum(1)
+        return super()._component_log_prob(x) - self.log_scale.sum(1)[:, None]
 
 
 @planted(ONE, LAW)
 def log_variance_for_log_std():
-    return HalfLogDet(3, 2), table(2), {}
+    return HalfLogDet(3, Reals((2,))), table(2), {}
 
 
 class UniformComponents(GaussianMixture):
     @torch.no_grad()
-    def sample(self, n):
+    def sample(self, n, *, generator=None):
         other = copy.deepcopy(self)
         other.logits.zero_()
         return GaussianMixture.sample(other, n)
@@ -111,7 +112,7 @@ class UniformComponents(GaussianMixture):
 
 @planted(LAW)
 def sample_ignores_the_weights():
-    model = UniformComponents(3, 2)
+    model = UniformComponents(3, Reals((2,)))
     model.logits.data = torch.tensor([2.0, 0.0, -2.0])
     model.means.data *= 3
     return model, table(2), {}
@@ -119,7 +120,7 @@ def sample_ignores_the_weights():
 
 class TransposedFactor(GaussianMixture):
     @torch.no_grad()
-    def sample(self, n):
+    def sample(self, n, *, generator=None):
         k = torch.multinomial(self.logits.softmax(0), n, replacement=True)
         factor = torch.linalg.cholesky(self.covariance()).mT
         return self.means[k] + (factor[k] @ torch.randn_like(self.means[k])[..., None])[..., 0]
@@ -127,7 +128,7 @@ class TransposedFactor(GaussianMixture):
 
 @planted(LAW)
 def cholesky_factor_transposed():
-    model = TransposedFactor(2, 2, full=True)
+    model = TransposedFactor(2, Reals((2,)), full=True)
     model.lower.data[:] = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
     return model, table(2), {}
 
@@ -135,12 +136,12 @@ def cholesky_factor_transposed():
 class SoftmaxOverPixels(CategoricalMixture):
     def joint_log_prob(self, x):
         mass = self.pixel_logits.log_softmax(1).flatten(1)
-        return self.logits.log_softmax(0) + self.one_hot(x) @ mass.T
+        return self.logits.log_softmax(0) + self._one_hot(x) @ mass.T
 
 
 @planted(ONE, LAW)
 def softmax_over_pixels_not_levels():
-    return SoftmaxOverPixels(3, (1, 2, 2), 3), torch.randint(3, (12, 1, 2, 2)), {}
+    return SoftmaxOverPixels(3, Levels((1, 2, 2), 3)), torch.randint(3, (12, 1, 2, 2)), {}
 
 
 class EdgesLost(DiscretizedMixture):
@@ -153,20 +154,20 @@ class EdgesLost(DiscretizedMixture):
 
 @planted(ONE, LAW)
 def edge_bins_do_not_reach_to_infinity():
-    return EdgesLost(3, (1, 2, 2), 4), torch.randint(4, (12, 1, 2, 2)), {}
+    return EdgesLost(3, Levels((1, 2, 2), 4)), torch.randint(4, (12, 1, 2, 2)), {}
 
 
 class OutOfRange(DiscretizedMixture):
     @torch.no_grad()
-    def sample(self, n):
+    def sample(self, n, *, generator=None):
         k = torch.multinomial(self.logits.softmax(0), n, replacement=True)
         x = self.means[k] + 3 * self.log_scale[k].exp() * torch.randn_like(self.means[k])
-        return x.round().long().view(n, *self.shape)
+        return x.round().long().view(n, *self.data.shape)
 
 
 @planted(LAW)
 def samples_leave_the_levels():
-    return OutOfRange(3, (1, 2, 2), 4), torch.randint(4, (12, 1, 2, 2)), {}
+    return OutOfRange(3, Levels((1, 2, 2), 4)), torch.randint(4, (12, 1, 2, 2)), {}
 
 
 @planted(REF)
@@ -174,7 +175,7 @@ def another_density_than_the_reference():
     normal = torch.distributions.Independent(
         torch.distributions.Normal(torch.zeros(2).double(), torch.ones(2).double()), 1
     )
-    return GaussianMixture(2, 2), table(2), {"reference": normal.log_prob}
+    return GaussianMixture(2, Reals((2,))), table(2), {"reference": normal.log_prob}
 
 
 class DrawnMixture(CategoricalMixture):
@@ -190,16 +191,16 @@ class DrawnMixture(CategoricalMixture):
         return -self.elbo(x)
 
 
-class ForgetsPosterior(DrawnMixture):
+class CountsTwice(DrawnMixture):
     def elbo(self, x):
-        return super().elbo(x) - math.log(3)
+        return super().elbo(x) + math.log(3)
 
 
 @healthy
 def drawn_mixture():
-    return DrawnMixture(3, (1, 2, 2), 2), torch.randint(2, (12, 1, 2, 2)), {}
+    return DrawnMixture(3, Levels((1, 2, 2), 2)), torch.randint(2, (12, 1, 2, 2)), {}
 
 
 @planted(SUM)
-def log_q_of_the_component_left_out():
-    return ForgetsPosterior(3, (1, 2, 2), 2), torch.randint(2, (12, 1, 2, 2)), {}
+def log_q_of_the_component_counted_twice():
+    return CountsTwice(3, Levels((1, 2, 2), 2)), torch.randint(2, (12, 1, 2, 2)), {}

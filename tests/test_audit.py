@@ -1,20 +1,59 @@
 """The audit is itself audited: planted faults are caught by their check, healthy models pass."""
 
-import doctest
-
 import planted_autoregressive  # noqa: F401 (registers its cases, as all of these do)
 import planted_latent  # noqa: F401
 import planted_mixtures  # noqa: F401
+import planted_pixel  # noqa: F401
 import pytest
 import torch
 from planted import HEALTHY, PLANTED, table
 from planted_flows import realnvp
+from readers_models import RIGHT, WRONG
 from torch import nn
 
 import dgm.audit.passport
 from dgm.audit import audit
+from dgm.audit.chance import bernstein, deviations, ratio_at_most_one
+from dgm.audit.cost import SECONDS_A_FLOP, cost_of
 
 SEEDS = 2  # measured once over 5 (planted) and 25 (healthy): caught every time, no false alarm
+READERS_SEEDS = 5  # of small models; convolutions and large ones once
+
+
+def sized(readers):
+    """Every reader's model at each of its sizes."""
+    pairs = [(r, size) for r in readers for size in r.sizes]
+    return [pytest.param(r, size, id=f"{r.name}-{size}") for r, size in pairs]
+
+
+def audits_of(reader, size):
+    """Reports of a reader's model under several seeds."""
+    small = size <= 10 and "pixel" not in reader.name
+    for seed in range(READERS_SEEDS if small else 1):
+        torch.manual_seed(seed)
+        model, x, options = reader.build(size)
+        yield audit(model, x, seed=seed, progress=False, **options)
+
+
+@pytest.mark.parametrize(("reader", "size"), sized(RIGHT))
+def test_a_readers_right_model_raises_no_alarm(reader, size):
+    for report in audits_of(reader, size):
+        assert not report.failures, str(report)
+        assert set(reader.decided) <= set(report.decided), report.headline
+
+
+@pytest.mark.parametrize(("reader", "size"), sized(WRONG))
+def test_a_readers_wrong_model_does_not_pass(reader, size):
+    for report in audits_of(reader, size):
+        assert not report.passed, str(report)
+        assert set(reader.caught_by) <= {c.name for c in report.failures}, str(report)
+        assert report.failures or "not decided" in report.headline
+
+
+def test_at_least_twelve_readers_models_right_and_wrong():
+    assert len(RIGHT) >= 6
+    assert len(WRONG) >= 15
+    assert {2, 784} <= {size for r in RIGHT for size in r.sizes}
 
 
 @pytest.mark.parametrize("case", PLANTED, ids=lambda c: c.name)
@@ -45,7 +84,7 @@ def test_no_false_alarm_and_no_escape_over_seeds(seed):
 
 def test_at_least_130_faults_and_no_check_without_one():
     assert len(PLANTED) >= 130
-    caught = {name for case in PLANTED for name in case.caught_by}
+    caught = {name for case in (*PLANTED, *WRONG) for name in case.caught_by}
     untested = set(dgm.audit.passport.CHECKS) - caught
     assert not untested
 
@@ -83,6 +122,71 @@ def test_report_reads_as_text_and_html():
     assert report["round trip"].verdict == "pass"
     with pytest.raises(KeyError, match="no check 'shape'"):
         report["shape"]
+
+
+def test_headline_says_what_was_decided_and_nothing_is_passed_by_default():
+    torch.manual_seed(0)
+    right = audit(realnvp(4), table(4))
+    assert right.passed
+    assert {"density", "log-determinant", "gradients"} <= set(right.decided)
+    assert right.headline.startswith("decided: density")
+
+    class OnlyLogProb(nn.Module):  # nothing can decide whether it is a density
+        def log_prob(self, x):
+            return -x.square().sum(1)
+
+    report = audit(OnlyLogProb(), table(9))
+    assert not report.failures
+    assert not report.passed
+    assert report.headline == "decided: nothing; not decided: density"
+    with pytest.raises(AssertionError, match="not decided: density"):
+        report.assert_passed()
+
+
+class Slow(nn.Module):
+    """Bits in a chain of 784, drawn one after the other by a costly network."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(784, 2000), nn.Linear(2000, 2000), nn.Linear(2000, 784))
+
+    def log_prob(self, x):
+        return nn.functional.logsigmoid(self.net(x.double())).sum(1)
+
+    @torch.no_grad()
+    def sample(self, n):
+        x = torch.zeros(n, 784)
+        for i in range(784):
+            x[:, i] = torch.bernoulli(torch.sigmoid(self.net(x)[:, i]))
+        return x
+
+
+def test_long_work_is_refused_before_it_is_begun():
+    """All draws it would take are 8192 x 784 passes; not even one draw is finished."""
+    report = audit(Slow(), torch.randint(2, (8, 784)), levels=2)
+    assert "takes too long" in report["samples follow the density"].note
+    assert report["samples are well formed"].verdict == "n/a"
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_cost_of_a_call_counts_its_products(dtype):
+    net, x = nn.Linear(300, 400).to(dtype), torch.randn(10, 300, dtype=dtype)
+    cost = cost_of(lambda: net(x), 10, limit=1.0)
+    assert cost.row >= 2 * 300 * 400 * SECONDS_A_FLOP[dtype]
+    assert cost.rows(1.0) == pytest.approx(1 / cost.row, rel=0.01)
+    assert cost_of(lambda: net(x), 10, limit=1e-6) is None
+
+
+def test_chance_bounds_keep_what_they_promise():
+    """Rare counts and heavy tails: over 4000 healthy trials the bound is never reached."""
+    torch.manual_seed(0)
+    p = torch.rand(4000, 1) ** 4
+    hits = (torch.rand(4000, 500) < p).double()
+    z = bernstein((hits - p).sum(1), 500 * (p * (1 - p))[:, 0])
+    assert z.max() < deviations(4000)
+    assert bernstein(torch.tensor(60.0), torch.tensor(25.0)) > deviations(1)
+    heavy = ratio_at_most_one(torch.full((100,), 12.0), "ratio")
+    assert heavy.measured > heavy.tolerance  # Markov: a mean of e^12 where one is due
 
 
 class Raises(nn.Module):
@@ -144,7 +248,3 @@ def test_bad_input_is_named(change, message):
     options = {"model": realnvp(2), "x": table(2)} | change
     with pytest.raises(ValueError, match=message):
         audit(options.pop("model"), options.pop("x"), **options)
-
-
-def test_docstring_example_runs():
-    assert doctest.testmod(dgm.audit.passport).failed == 0

@@ -21,8 +21,6 @@ from dgm.autoencoder.denoising import (
     residual_score,
     wiener_map,
 )
-from dgm.autoencoder.identity import chimera, unexplained
-from dgm.autoencoder.scaling import RealRows, UnitPixels
 from dgm.autoencoder.sparse import KeepLargest, L1Penalty, RatePenalty, SparseAutoencoder, UnitAtoms
 from dgm.autoencoder.spiking import (
     LIF,
@@ -36,19 +34,21 @@ from dgm.autoencoder.spiking import (
 )
 from dgm.autoencoder.stochastic import StochasticAutoencoder
 from dgm.autoencoder.tied import TiedAutoencoder
-from dgm.distribution.frechet import frechet_distance
+from dgm.distribution.support import Levels, Reals
+from dgm.measure.frechet import frechet_distance
+from dgm.measure.identity import chimera, unexplained
 from dgm.nets.mlp import MLP
 from dgm.train import fit
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-NAMES = [e.name for e in zoo.entries().values() if e.family == "autoencoder"]
+NAMES = [name for name, room in zoo.modules().items() if room == "autoencoder"]
 # No probability, so nothing to compare with an entropy; and no `sample`, which the device promise
 # calls: `test_moves_to_another_device` below is its stand-in.
 NO_PROBABILITY = dict.fromkeys(NAMES, "fits_a_toy_law moves_to_another_device")
 
 
-@contract.over("autoencoder", chapter="04", without=NO_PROBABILITY)
+@contract.over("autoencoder", without=NO_PROBABILITY)
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
@@ -64,7 +64,7 @@ def linear_pair(dims, code_dim):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_has_a_code_and_a_reconstruction_but_no_probability(name):
-    model, x = zoo.get(name).tiny(0)
+    model, x = zoo.get(name).small(0)
     assert model(x).shape == x.shape
     assert model(x).is_floating_point()
     assert model.encode(x).shape == (len(x), model.encode(x).shape[1])
@@ -74,7 +74,7 @@ def test_it_has_a_code_and_a_reconstruction_but_no_probability(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_encode_and_forward_have_no_noise_in_either_mode(name):
-    model, x = zoo.get(name).tiny(0)
+    model, x = zoo.get(name).small(0)
     for mode in (model.eval(), model.train()):
         assert torch.equal(mode(x), mode(x))
         assert torch.equal(mode.encode(x), mode.encode(x))
@@ -82,7 +82,7 @@ def test_encode_and_forward_have_no_noise_in_either_mode(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_row_of_a_batch_equals_the_single_example(name):
-    model, x = zoo.get(name).tiny(0)
+    model, x = zoo.get(name).small(0)
     model = model.double()
     assert torch.allclose(model(x)[3:4], model(x[3:4]), atol=1e-12)
     assert torch.allclose(model.encode(x)[3:4], model.encode(x[3:4]), atol=1e-12)
@@ -90,13 +90,13 @@ def test_row_of_a_batch_equals_the_single_example(name):
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "spiking_autoencoder"])
 def test_forward_is_decode_of_encode(name):
-    model, x = zoo.get(name).tiny(0)
+    model, x = zoo.get(name).small(0)
     assert torch.equal(model(x), model.decode(model.encode(x)))
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "bottleneck_autoencoder", "tied_autoencoder"])
 def test_loss_is_the_squared_error_on_the_unit_scale(name):
-    model, x = zoo.get(name).tiny(0)
+    model, x = zoo.get(name).small(0)
     wanted = ((model(x) - x) / 2).square().flatten(1).sum(1)  # levels 0, 1, 2
     assert torch.allclose(model.loss(x), wanted)
 
@@ -112,14 +112,14 @@ def test_it_learns_to_reconstruct_both_kinds_of_data(name):
         "sparse_autoencoder": {"weight": 0.01, "rate": 0.3},
         "spiking_autoencoder": {"hidden": 32, "time_steps": 10},
     }
-    for x, levels in ((points, None), (pixels, 3)):
+    for x, kind in ((points, Reals((2,))), (pixels, Levels((1, 2, 2), 3))):
         torch.manual_seed(0)
-        model = zoo.get(name).build(x.shape[1:], levels, code_dim=16, **small.get(name, {}))
+        model = zoo.get(name).build(kind, code_dim=16, **small.get(name, {}))
         before = (model(x) - x).square().mean().item()
         steps = 120 if name == "spiking_autoencoder" else 250
         fit(model, x, steps=steps, batch_size=128, lr=1e-2, progress=False)
         after = (model(x) - x).square().mean().item()
-        allowed = 0.6 if name == "spiking_autoencoder" and levels is None else 0.35
+        allowed = 0.6 if name == "spiking_autoencoder" and x is points else 0.35
         assert after < allowed * min(before, x.double().var(0).mean().item())
 
 
@@ -127,33 +127,31 @@ def test_it_learns_to_reconstruct_both_kinds_of_data(name):
 def test_moves_to_another_device(name):
     if not torch.cuda.is_available():
         pytest.skip("no other device")
-    model, x = zoo.get(name).tiny(0)
+    model, x = zoo.get(name).small(0)
     moved = copy.deepcopy(model).cuda()
     assert moved.loss(x.cuda()).is_cuda
     assert torch.allclose(moved(x.cuda()).cpu(), model(x), atol=1e-4)
 
 
-# --- scaling --------------------------------------------------------------------------------------
+# --- data and arguments ---------------------------------------------------------------------------
 
 
-def test_pixels_go_to_the_unit_interval_and_back():
-    pixels = UnitPixels((1, 2, 2), 256)
-    x = torch.randint(256, (7, 1, 2, 2), dtype=torch.uint8)
-    rows = pixels(x)
-    assert 0 <= rows.min() <= rows.max() <= 1
-    assert torch.equal(pixels.inverse(rows).round().to(torch.uint8), x)
-    assert pixels(torch.tensor([[[[0, 255], [255, 0]]]])).tolist() == [[0, 1, 1, 0]]
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_lie_in_the_unit_interval_and_codes_that_are_no_numbers_are_refused(name):
+    model, x = zoo.get(name).small(0)
+    assert torch.equal(model._rows(x), x.flatten(1).double() / 2)
+    for bad in (torch.full_like(model.encode(x), math.nan), [1.0], torch.zeros(3, 6).long()):
+        with pytest.raises(ValueError, match=r"\b(z|code)\b"):
+            model.decode(bad)
 
 
 @pytest.mark.parametrize(
     ("make", "word"),
     [
-        (lambda: UnitPixels((1, 2, 2), 1), "levels"),
-        (lambda: UnitPixels((), 4), "shape"),
-        (lambda: UnitPixels((1, 0), 4), "shape"),
-        (lambda: RealRows(0), "dims"),
-        (lambda: TiedAutoencoder((4,), RealRows(4)), "widths"),
-        (lambda: TiedAutoencoder((4, 0), RealRows(4)), "widths"),
+        (lambda: zoo.get("autoencoder").build(Reals((2,)), code_dim=0), "code_dim"),
+        (lambda: zoo.get("k_sparse_autoencoder").build(Reals((2,)), code_dim=3, k=4), "k"),
+        (lambda: TiedAutoencoder(Reals((4,)), ()), "widths"),
+        (lambda: TiedAutoencoder(Reals((4,)), (0,)), "widths"),
         (lambda: RatePenalty(rate=0.0), "rate"),
         (lambda: RatePenalty(weight=-1.0), "weight"),
         (lambda: L1Penalty(-0.1), "weight"),
@@ -164,7 +162,7 @@ def test_pixels_go_to_the_unit_interval_and_back():
         (lambda: GaussianCorruption(math.nan), "std"),
         (lambda: MaskingCorruption(1.0), "share"),
         (lambda: SaltAndPepper(-0.1), "share"),
-        (lambda: StochasticAutoencoder(nn.Identity(), nn.Identity(), RealRows(2), 0.0), "std"),
+        (lambda: StochasticAutoencoder(Reals((2,)), nn.Identity(), nn.Identity(), 0.0), "std"),
         (lambda: wiener_map(torch.randn(3, 2), 1.0), "covariance"),
         (lambda: wiener_map(torch.eye(3), 0.0), "std"),
         (lambda: residual_score(nn.Identity(), torch.zeros(2, 2), 0.0), "std"),
@@ -176,7 +174,7 @@ def test_pixels_go_to_the_unit_interval_and_back():
         (lambda: ExampleActivity(-1.0), "weight"),
         (lambda: NeuronActivity(low=0.4, high=0.3), "low"),
         (lambda: NeuronActivity(weight=math.inf), "weight"),
-        (lambda: zoo.get("spiking_autoencoder").build((2,), None, time_steps=0), "steps"),
+        (lambda: zoo.get("spiking_autoencoder").build(Reals((2,)), time_steps=0), "steps"),
     ],
 )
 def test_bad_arguments_are_named(make, word):
@@ -227,7 +225,7 @@ def test_frechet_distance_against_the_general_matrix_root_and_closed_forms():
 
 def test_a_wide_code_can_copy_and_a_narrow_one_cannot():
     rows = torch.randn(400, 6)
-    wide = Autoencoder(*linear_pair(6, 12), RealRows(6))
+    wide = Autoencoder(Reals((6,)), *linear_pair(6, 12))
     with torch.no_grad():
         wide.encoder.weight.copy_(torch.cat((torch.eye(6), torch.zeros(6, 6))))
         wide.decoder.weight.copy_(wide.encoder.weight.T)
@@ -237,14 +235,14 @@ def test_a_wide_code_can_copy_and_a_narrow_one_cannot():
     # rank 2 leaves at least the tail of the eigenvalues, and PCA reaches it
     centred = rows - rows.mean(0)
     tail = torch.linalg.eigvalsh(centred.T @ centred / len(rows))[:4].sum()
-    narrow = Autoencoder(*linear_pair(6, 2), RealRows(6))
+    narrow = Autoencoder(Reals((6,)), *linear_pair(6, 2))
     fit(narrow, rows, steps=1500, batch_size=400, lr=2e-2, progress=False)
     assert tail - 1e-9 <= narrow.loss(rows).mean() <= tail * 1.01
 
 
 def test_tied_relu_units_copy_exactly_and_tied_sigmoids_do_not_by_small_weights():
     rows = torch.randn(50, 4)
-    model = TiedAutoencoder((4, 8), RealRows(4), nn.ReLU())
+    model = TiedAutoencoder(Reals((4,)), (8,), nn.ReLU())
     with torch.no_grad():
         model.layers[0].weight.copy_(torch.cat((torch.eye(4), -torch.eye(4))))
         model.layers[0].bias.zero_()
@@ -259,7 +257,7 @@ def test_tied_relu_units_copy_exactly_and_tied_sigmoids_do_not_by_small_weights(
 
 
 def test_tied_decoder_is_the_transpose():
-    model = TiedAutoencoder((5, 4, 3), RealRows(5), nn.Identity())
+    model = TiedAutoencoder(Reals((5,)), (4, 3), nn.Identity())
     first, second = (layer.weight for layer in model.layers)
     z = torch.randn(6, 3)
     wanted = (z @ second + model.back[1]) @ first + model.back[0]
@@ -283,7 +281,7 @@ def test_rate_penalty_is_the_kl_of_bernoullis_and_least_at_the_rate():
 
 def test_rate_penalty_reaches_its_rate():
     torch.set_default_dtype(torch.float32)
-    model = zoo.get("sparse_autoencoder").build((4,), None, code_dim=20, weight=20.0, rate=0.1)
+    model = zoo.get("sparse_autoencoder").build(Reals((4,)), code_dim=20, weight=20.0, rate=0.1)
     fit(model, torch.randn(2000, 4), steps=400, batch_size=250, lr=5e-2, progress=False)
     mean = model.encode(torch.randn(2000, 4)).mean(0)
     assert (mean - 0.1).abs().max() < 0.05
@@ -306,7 +304,7 @@ def test_unit_atoms_close_the_escape_of_l1():
 
 def test_terms_add_up_to_the_loss():
     encoder = nn.Sequential(nn.Linear(4, 9), nn.ReLU())
-    model = SparseAutoencoder(encoder, UnitAtoms(9, 4), RealRows(4), L1Penalty(0.3))
+    model = SparseAutoencoder(Reals((4,)), encoder, UnitAtoms(9, 4), L1Penalty(0.3))
     x = torch.randn(6, 4)
     terms = model.terms(x)
     assert torch.allclose(sum(terms.values()), model.loss(x))
@@ -354,7 +352,7 @@ def correlated(n=64, dims=4):
 def test_linear_denoiser_of_gaussian_data_is_the_wiener_map():
     rows, covariance = correlated()
     encoder, decoder = nn.Linear(4, 4, bias=False), nn.Identity()
-    model = DenoisingAutoencoder(encoder, decoder, RealRows(4), ExactNoise(0.8))
+    model = DenoisingAutoencoder(Reals((4,)), encoder, decoder, ExactNoise(0.8))
     x = rows.repeat_interleave(8, 0)
     best = wiener_map(covariance, 0.8)
     with torch.no_grad():
@@ -395,7 +393,7 @@ def test_denoising_residual_points_along_the_true_score_of_a_mixture():
     std, toy = 0.4, data.load("eight_gaussians")
     blurred = data.toy.eight_gaussians(n=4000, noise=math.hypot(0.2, std)).law
     nets = nn.Sequential(MLP(2, 64, (64,)), nn.SiLU()), MLP(64, 2, (64,))
-    model = DenoisingAutoencoder(*nets, RealRows(2), GaussianCorruption(std))
+    model = DenoisingAutoencoder(Reals((2,)), *nets, GaussianCorruption(std))
     fit(model, toy.train, steps=1000, batch_size=512, lr=6e-3, average=0.99, progress=False)
     x = (toy.test[:1000] + std * torch.randn(1000, 2)).requires_grad_()
     (score,) = torch.autograd.grad(blurred.log_prob(x).sum(), x)
@@ -419,14 +417,14 @@ def test_corruptions_do_what_they_say():
 
 @pytest.mark.parametrize("name", ["denoising_autoencoder", "stochastic_autoencoder"])
 def test_only_the_loss_is_noisy(name):
-    model, x = zoo.get(name).tiny(0)
+    model, x = zoo.get(name).small(0)
     for mode in (model.eval(), model.train()):
         assert not torch.equal(mode.loss(x), mode.loss(x))
 
 
 def test_noise_in_the_code_is_beaten_by_writing_louder_unless_the_code_is_bounded():
     x = torch.randn(2000, 3)
-    loud = StochasticAutoencoder(*linear_pair(3, 3), RealRows(3), std=1.0)
+    loud = StochasticAutoencoder(Reals((3,)), *linear_pair(3, 3), std=1.0)
     with torch.no_grad():
         for layer, factor in ((loud.encoder, 1000.0), (loud.decoder, 1e-3)):
             layer.weight.copy_(factor * torch.eye(3))
@@ -461,6 +459,12 @@ def test_firing_period_is_the_analytic_one(leak, threshold):
             assert times[0] == period
             assert {b - a for a, b in pairwise(times)} <= {period}
             assert len(times) == 200 // period
+
+
+def test_a_neuron_at_the_threshold_itself_is_silent():
+    assert HardSpike()(torch.tensor([-1e-12, 0.0, 1e-12])).tolist() == [0, 0, 1]
+    assert fired_at(1.0, 6, leak=0.5) == [2, 4, 6]  # u = 1 at the first step, 1.5 at the second
+    assert firing_period(1.0, leak=0.5) == 2
 
 
 def test_firing_period_of_the_fact_sheet():
@@ -525,6 +529,15 @@ def test_activity_penalties_in_numbers():
     assert NeuronActivity(1.0, 0.0, 0.5)(spikes).max() == 0
 
 
+def test_every_spiking_layer_pays_for_its_activity():
+    model, x = zoo.get("spiking_autoencoder").small(0)
+    trains = model.spikes(x)
+    assert len(trains) == 3
+    shares = [torch.stack([penalty(t) for penalty in model.penalties]).sum(0) for t in trains]
+    assert all(share.max() > 0 for share in shares)
+    torch.testing.assert_close(model.terms(x)["activity"], torch.stack(shares).sum(0))
+
+
 def test_a_silent_neuron_gets_a_gradient_that_wakes_it():
     layer, neuron = nn.Linear(3, 4), LIF()
     with torch.no_grad():
@@ -541,7 +554,7 @@ def test_a_silent_neuron_gets_a_gradient_that_wakes_it():
 
 
 def test_spiking_code_and_terms():
-    model = zoo.get("spiking_autoencoder").build((3,), None, code_dim=5, hidden=7, time_steps=8)
+    model = zoo.get("spiking_autoencoder").build(Reals((3,)), code_dim=5, hidden=7, time_steps=8)
     assert isinstance(model, SpikingAutoencoder)
     x = torch.rand(6, 3)
     trains = model.spikes(x)

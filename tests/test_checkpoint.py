@@ -4,11 +4,13 @@ Run as a script this file is the run that is killed, again and again.
 """
 
 import dataclasses
+import functools
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -75,22 +77,25 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_weights_and_history(t
         assert torch.equal(weights[name], tensor), name
 
 
-def stopped_at(step):
-    """Return an augmentation that fails, as a power cut would, in the batch after ``step``."""
-    calls = []
+def counted(model, stop=10**9):
+    """Count the steps of ``model`` in ``model.steps``; fail, as a power cut would, after some."""
+    model.steps, loss = 0, model.loss
 
-    def stop(x):
-        calls.append(0)
-        if len(calls) > step:
+    def counting(x):
+        model.steps += model.training
+        if model.steps > stop:
             raise KeyboardInterrupt
-        return x
+        return loss(x)
 
-    return stop
+    model.loss = counting
+    return model
 
 
-def interrupted(path, step=50, **options):
+def interrupted(path, step=50, model=None, **options):
+    torch.manual_seed(0)
+    torch.randn(150, 3)  # as `train` draws before it makes its model
     with pytest.raises(KeyboardInterrupt):
-        train(path, augment=stopped_at(step), **options)
+        train(path, model=counted(model or Noisy(), step), **options)
 
 
 OPTIMIZERS = {
@@ -113,18 +118,18 @@ def test_every_optimiser_goes_on_where_it_was(name, tmp_path):
 
 
 def test_resuming_takes_no_step_again(tmp_path):
-    path, calls = tmp_path / "run.ckpt", []
+    path = tmp_path / "run.ckpt"
     interrupted(path, step=50)
-    train(path, augment=lambda x: calls.append(0) or x)
-    assert len(calls) == 203 - 48
-    finished = train(path, augment=stopped_at(0))[1]
+    model, _ = train(path, model=counted(Noisy()))
+    assert model.steps == 203 - 48
+    finished = train(path, model=counted(Noisy(), stop=0))[1]
     assert finished.steps == 203
 
 
 def test_a_run_stopped_by_patience_stays_stopped(tmp_path):
     options = {"patience": 2, "schedule": lambda step: 0.0, "average": 0.0}
     first = train(tmp_path / "run.ckpt", **options)[1]
-    again = train(tmp_path / "run.ckpt", augment=stopped_at(0), **options)[1]
+    again = train(tmp_path / "run.ckpt", model=counted(Noisy(), stop=0), **options)[1]
     assert first == again
     assert first.steps < 203
 
@@ -193,14 +198,57 @@ def test_a_foreign_safetensors_file_and_a_folder_are_refused(tmp_path):
         ({"seed": 3}, "another run .seed: 2 there, 3 here"),
         ({"steps": 300}, "another run .steps: 203 there, 300 here"),
         ({"x": torch.ones(150, 3)}, "another run .data"),
+        ({"x": "permuted"}, "another run .data"),
+        ({"x": "mirrored"}, "another run .data"),
+        ({"optimizer": lambda p, lr: torch.optim.AdamW(p, lr=lr, eps=1e-3)}, "run .optimizer"),
+        ({"schedule": lambda step: 0.5}, "another run .schedule"),
+        ({"augment": lambda x, step: 2 * x}, "another run .augment"),
+        ({"mixed_precision": True}, "another run .mixed_precision: False there, True here"),
         ({"model": Noisy(width=9)}, r"another model .net\.0\.bias.*\[?'?torch.float32'?, 8\]"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused_with_the_difference(written, difference, message):
     before = written.read_bytes()
+    torch.manual_seed(0)
+    x = torch.randn(150, 3)  # what `train` draws
+    others = {"permuted": x[torch.arange(149, -1, -1)], "mirrored": x.flip(1)}
+    if isinstance(difference.get("x"), str):
+        difference = {"x": others[difference["x"]]}
     with pytest.raises(BadCheckpoint, match=message):
         train(written, **difference)
     assert written.read_bytes() == before
+
+
+@pytest.mark.parametrize(("one", "other"), [(0.9, 0.5), (torch.ones(2), torch.zeros(2))])
+def test_functions_with_other_code_or_other_values_are_told_apart(one, other):
+    def with_value(value):
+        return lambda step: value
+
+    same = [checkpoint.described(with_value(v)) for v in (one, one, other)]
+    assert same[0] == same[1] != same[2]
+    halves = [lambda x, step: x / 2, lambda x, step: x / 2, lambda x, step: x / 3]
+    text = [checkpoint.described(f) for f in halves]
+    assert text[0] == text[1] != text[2]
+    made = [functools.partial(torch.optim.SGD, momentum=m) for m in (0.1, 0.1, 0.2)]
+    text = [checkpoint.described(f) for f in made]
+    assert text[0] == text[1] != text[2]
+
+
+def test_two_runs_at_once_with_one_checkpoint_both_end(tmp_path):
+    path, ends = tmp_path / "run.ckpt", []
+
+    def go():
+        ends.append(fit(Noisy(), torch.ones(40, 3), steps=80, eval_every=1, checkpoint=path,
+                        progress=False).steps)  # fmt: skip
+
+    runs = [threading.Thread(target=go) for _ in range(4)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert ends == [80] * 4
+    checkpoint.load(path)  # whole
+    assert [file.name for file in tmp_path.iterdir()] == ["run.ckpt"]
 
 
 def test_a_write_that_fails_leaves_the_older_file_and_nothing_half_written(written, monkeypatch):
@@ -210,8 +258,13 @@ def test_a_write_that_fails_leaves_the_older_file_and_nothing_half_written(writt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"run\.ckpt cannot be written.*No space left"):
-        train(written)
+    model = Noisy()
+    with pytest.warns(RuntimeWarning, match=r"run\.ckpt cannot be written.*No space left"):
+        done = train(written, model=model)[1]
+    monkeypatch.undo()
+    assert done.steps == 203  # nothing is lost but the file
+    whole = train()[0]
+    assert all(map(torch.equal, model.parameters(), whole.parameters()))
     assert written.read_bytes() == before
     assert [path.name for path in written.parent.iterdir()] == ["run.ckpt"]
 

@@ -80,6 +80,7 @@ def colab(tmp_path_factory):
     return python
 
 
+@pytest.mark.slow  # it installs torch, and runs a chapter a second time: weekly
 def test_a_chapter_alone_in_an_empty_folder_installs_itself_and_runs(colab, tmp_path, monkeypatch):
     from nbclient import NotebookClient
 

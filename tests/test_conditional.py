@@ -9,9 +9,12 @@ from torch.distributions import MultivariateNormal
 
 from dgm.audit import audit
 from dgm.distribution.conditional import GaussianHead, SoftmaxHead
-from dgm.distribution.divergence import alpha_divergence
 from dgm.distribution.gaussian import FullGaussian
 from dgm.distribution.level_table import LevelTable
+from dgm.distribution.support import Levels, Reals
+from dgm.measure.divergence import alpha_divergence
+
+THREE = Levels((), 3)
 
 
 class Constant(nn.Module):
@@ -26,7 +29,7 @@ class Constant(nn.Module):
 
 
 def test_softmax_loss_equals_the_closed_form() -> None:
-    head = SoftmaxHead(Constant([2.0, 1.0, 0.0]))
+    head = SoftmaxHead(THREE, Constant([2.0, 1.0, 0.0]))
     loss = head.loss(torch.zeros(3, 1), torch.tensor([0, 1, 2]))
     first = math.log(1 + math.exp(-1) + math.exp(-2))
     torch.testing.assert_close(loss, torch.tensor([first, first + 1, first + 2]).double())
@@ -34,14 +37,14 @@ def test_softmax_loss_equals_the_closed_form() -> None:
 
 def test_softmax_probabilities_sum_to_one_over_the_labels() -> None:
     torch.manual_seed(0)
-    head, x = SoftmaxHead(nn.Linear(2, 5).double()), torch.randn(4, 2).double()
+    head, x = SoftmaxHead(Levels((), 5), nn.Linear(2, 5).double()), torch.randn(4, 2).double()
     mass = sum(head.log_prob(torch.full((4,), k), x).exp() for k in range(5))
     torch.testing.assert_close(mass, torch.ones(4).double())
     torch.testing.assert_close(head(x).probs.sum(1), torch.ones(4).double())
 
 
 def test_gaussian_loss_equals_the_closed_form_summed_over_targets() -> None:
-    head = GaussianHead(Constant([1.0, -2.0, 0.3, 4.0]), min_scale=0.1)
+    head = GaussianHead(Reals((2,)), Constant([1.0, -2.0, 0.3, 4.0]), min_scale=0.1)
     y = torch.tensor([[1.5, -1.0]]).double()
     sigma = 0.1 + torch.tensor([0.3, 4.0]).double().exp().log1p()
     error = y - torch.tensor([1.0, -2.0])
@@ -52,7 +55,7 @@ def test_gaussian_loss_equals_the_closed_form_summed_over_targets() -> None:
 def test_best_constant_gaussian_has_the_mean_and_deviation_of_the_data() -> None:
     torch.manual_seed(0)
     y = 3 + 0.5 * torch.randn(200, 1).double()
-    head = GaussianHead(Constant([0.0, 0.0]))
+    head = GaussianHead(Reals((1,)), Constant([0.0, 0.0]))
     optimizer = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -75,24 +78,24 @@ def test_best_constant_gaussian_has_the_mean_and_deviation_of_the_data() -> None
 )
 def test_softmax_head_names_a_bad_y(y: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="y must"):
-        SoftmaxHead(nn.Linear(2, 3)).log_prob(y, torch.zeros(2, 2))
+        SoftmaxHead(THREE, nn.Linear(2, 3)).log_prob(y, torch.zeros(2, 2))
 
 
 @pytest.mark.parametrize("y", [torch.zeros(2), torch.full((2, 1), math.nan)])
 def test_gaussian_head_names_a_bad_y(y: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="y must"):
-        GaussianHead(nn.Linear(2, 2)).log_prob(y, torch.zeros(2, 2))
+        GaussianHead(Reals((1,)), nn.Linear(2, 2)).log_prob(y, torch.zeros(2, 2))
 
 
 def test_gaussian_head_needs_a_floor() -> None:
     with pytest.raises(ValueError, match="min_scale"):
-        GaussianHead(nn.Linear(2, 2), min_scale=0.0)
+        GaussianHead(Reals((1,)), nn.Linear(2, 2), min_scale=0.0)
 
 
 def test_full_gaussian_equals_torch_and_the_fit_is_the_moments() -> None:
     torch.manual_seed(0)
     x = torch.randn(500, 3).double() @ torch.randn(3, 3).double() + 1
-    model = FullGaussian.fit(x)
+    model = FullGaussian(Reals((3,))).double().fit_to(x)
     law = MultivariateNormal(x.mean(0), x.T.cov(correction=0))
     torch.testing.assert_close(model.log_prob(x), law.log_prob(x))
     assert max(p.grad.abs().max() for p in _with_gradient(model, x)) < 1e-9  # an optimum
@@ -104,43 +107,45 @@ def _with_gradient(model: nn.Module, x: torch.Tensor) -> list[nn.Parameter]:
 
 
 def test_full_gaussian_passes_the_audit() -> None:
-    audit(FullGaussian(2), torch.randn(16, 2)).assert_passed()
+    audit(FullGaussian(Reals((2,))), torch.randn(16, 2)).assert_passed()
 
 
 def test_full_gaussian_samples_have_its_mean_and_covariance() -> None:
     torch.manual_seed(0)
-    model = FullGaussian.fit(torch.randn(50, 2) @ torch.tensor([[1.0, 2.0], [0.0, 0.5]]))
+    model = FullGaussian(Reals((2,))).fit_to(
+        torch.randn(50, 2) @ torch.tensor([[1.0, 2.0], [0.0, 0.5]])
+    )
     x, factor = model.sample(40_000), model.cholesky()
     torch.testing.assert_close(x.mean(0), model.mean, atol=0.05, rtol=0)
     torch.testing.assert_close(x.T.cov(), factor @ factor.T, atol=0.08, rtol=0.03)
 
 
 def test_full_gaussian_names_bad_input() -> None:
-    with pytest.raises(ValueError, match="dim"):
-        FullGaussian(0)
+    with pytest.raises(ValueError, match="data"):
+        FullGaussian(Reals((2, 2)))
     with pytest.raises(ValueError, match="x must"):
-        FullGaussian(2).log_prob(torch.zeros(3, 4))
+        FullGaussian(Reals((2,))).log_prob(torch.zeros(3, 4))
     with pytest.raises(ValueError, match="ridge"):
-        FullGaussian.fit(torch.ones(5, 2))
-    with pytest.raises(ValueError, match="x must"):
-        FullGaussian.fit(torch.ones(1, 2))
+        FullGaussian(Reals((2,))).fit_to(torch.ones(5, 2))
+    with pytest.raises(ValueError, match="x needs"):
+        FullGaussian(Reals((2,))).fit_to(torch.ones(1, 2))
 
 
 def test_level_table_fit_is_the_observed_frequencies_and_a_maximum() -> None:
     x = torch.tensor([[0, 2], [1, 2], [0, 1], [0, 2]])
-    model = LevelTable.fit(x, levels=3)
+    model = LevelTable(Levels((2,), 3)).fit_to(x)
     want = torch.tensor([[0.75, 0.25, 0.0], [0.0, 0.25, 0.75]])
     torch.testing.assert_close(model.logits.softmax(1), want)
-    smooth = LevelTable.fit(x, levels=3, pseudo_count=1.0)
+    smooth = LevelTable(Levels((2,), 3)).fit_to(x, pseudo_count=1.0)
     torch.testing.assert_close(smooth.logits.softmax(1), (4 * want + 1) / 7)
 
 
 def test_level_table_passes_the_audit() -> None:
-    audit(LevelTable((1, 2, 3), 3), torch.randint(0, 3, (8, 1, 2, 3))).assert_passed()
+    audit(LevelTable(Levels((1, 2, 3), 3)), torch.randint(0, 3, (8, 1, 2, 3))).assert_passed()
 
 
 def test_uniform_level_table_scores_log_levels_per_pixel() -> None:
-    model = LevelTable((1, 8, 8), 17)
+    model = LevelTable(Levels((1, 8, 8), 17))
     loss = model.loss(torch.randint(0, 17, (3, 1, 8, 8)))
     torch.testing.assert_close(loss, torch.full((3,), 64 * math.log(17)))
     assert model.sample(5).shape == (5, 1, 8, 8)
@@ -154,14 +159,7 @@ def test_uniform_level_table_scores_log_levels_per_pixel() -> None:
 )  # fmt: skip
 def test_level_table_names_a_bad_x(x: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="x must"):
-        LevelTable((1, 2, 2), 3).log_prob(x)
-
-
-def test_level_table_names_bad_arguments() -> None:
-    with pytest.raises(ValueError, match="levels"):
-        LevelTable((2,), 1)
-    with pytest.raises(ValueError, match="pseudo_count"):
-        LevelTable.fit(torch.zeros(2, 2, dtype=torch.long), 3, pseudo_count=-1)
+        LevelTable(Levels((1, 2, 2), 3)).log_prob(x)
 
 
 def test_kl_is_the_cross_entropy_minus_the_entropy_and_zero_only_for_equal_laws() -> None:

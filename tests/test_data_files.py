@@ -241,6 +241,148 @@ def test_svhn_and_omniglot_files_are_read_as_they_were_written(tmp_path):
     assert small[0, 0, 10:].unique().tolist() == [0]
 
 
+@pytest.fixture
+def archives(tmp_path):
+    """Tiny files of every format, and what reads them."""
+    rng = np.random.default_rng(1)
+    write_idx(tmp_path / "a.idx.gz", rng.integers(0, 256, (5, 4, 4), np.uint8))
+    names = [f"cifar-10-batches-bin/data_batch_{k}.bin" for k in range(1, 6)]
+    names.append("cifar-10-batches-bin/test_batch.bin")
+    tar_of(tmp_path / "cifar.tar.gz", {name: rng.bytes(3073) for name in names})
+    tar_of(tmp_path / "fsdd.tar.gz", {f"r/{k}_theo_{k}.wav": sound_of(rng) for k in range(4)})
+    images = rng.integers(0, 256, (3, 32, 32, 3), np.uint8)
+    np.savez_compressed(tmp_path / "cifar.npz", images=images, labels=np.arange(3, dtype="u1"))
+    np.savez(
+        tmp_path / "fsdd.npz",
+        audio=rng.integers(-9, 9, 40).astype("<i2"),
+        offsets=np.array([0, 11, 40]),
+        digit=np.array([3, 8], "u1"),
+        index=np.array([0, 14], "u1"),
+    )
+    np.savez_compressed(tmp_path / "rows.npz", imgs=rng.integers(0, 2, (40, 6, 6), np.uint8))
+    rows = torch.tensor([39, 0, 7])
+    return {
+        tmp_path / "a.idx.gz": formats.idx,
+        tmp_path / "cifar.tar.gz": formats.cifar_archive,
+        tmp_path / "fsdd.tar.gz": formats.spoken_digits_archive,
+        tmp_path / "cifar.npz": formats.cifar_subset,
+        tmp_path / "fsdd.npz": formats.spoken_digits_subset,
+        tmp_path / "rows.npz": lambda path: formats.npz_rows(path, "imgs", rows, chunk=16),
+    }
+
+
+def sound_of(rng):
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(rng.bytes(2 * int(rng.integers(5, 30))))
+    return sound.getvalue()
+
+
+def plain(content):
+    """Nested lists of what a reader gives."""
+    if isinstance(content, tuple | list):
+        return [plain(part) for part in content]
+    return content.tolist()
+
+
+def damages(whole, rng, n):
+    """Truncated, with one bit flipped, with a few bytes zeroed, doubled, cut in the middle."""
+    yield from (b"", whole[: len(whole) // 2], whole + whole, whole[:-1], b"\x00" * len(whole))
+    for _ in range(n):
+        broken, at = bytearray(whole), int(rng.integers(len(whole)))
+        kind = rng.integers(3)
+        if kind == 0:
+            broken[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            broken[at : at + 8] = bytes(len(broken[at : at + 8]))
+        else:
+            del broken[at : at + int(rng.integers(1, 40))]
+        yield bytes(broken)
+
+
+def test_a_damaged_file_is_named_and_never_read_as_other_data(archives):
+    rng = np.random.default_rng(0)
+    refused = 0
+    for path, read in archives.items():
+        whole, right = path.read_bytes(), plain(read(path))
+        for broken in damages(whole, rng, 150):
+            path.write_bytes(broken)
+            try:
+                assert plain(read(path)) == right, f"{path.name} was read as other data"
+            except ValueError as error:
+                assert str(path) in str(error)  # noqa: PT017
+                refused += 1
+    assert refused > 500
+
+
+def test_files_without_a_checksum_of_their_own_are_held_against_the_published_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DGM_DATA", str(tmp_path))
+    (tmp_path / "good.zip").write_bytes(CONTENT)
+    assert find_file("toy", "good.zip", [], MD5) == tmp_path / "good.zip"
+    (tmp_path / "good.zip").write_bytes(CONTENT[:-1] + b"!")
+    with pytest.raises(ValueError, match=rf"{tmp_path}.good\.zip.*md5"):
+        find_file("toy", "good.zip", [], MD5)
+
+
+def test_omniglot_keeps_writers_apart_and_counts_characters_on(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from dgm.data import images
+
+    def zip_of(path, characters):
+        with zipfile.ZipFile(path, "w") as archive:
+            for k, character in enumerate(characters):
+                for writer in range(1, 21):
+                    paper = np.ones((105, 105), bool)
+                    paper[0, k], paper[1, writer] = False, False  # ink that tells who and what
+                    png = io.BytesIO()
+                    Image.fromarray(paper).save(png, "PNG")
+                    name = f"images/{character}/{k:04d}_{writer:02d}.png"
+                    archive.writestr(name, png.getvalue())
+        return hashlib.md5(path.read_bytes()).hexdigest()
+
+    (tmp_path / "Omniglot").mkdir()
+    files = {"images_background": ("Greek/b", "Greek/a", "Latin/a"), "images_evaluation": ("X/z",)}
+    digests = {key: zip_of(tmp_path / f"Omniglot/{key}.zip", of) for key, of in files.items()}
+    monkeypatch.setattr(images, "OMNIGLOT_MD5", digests)
+    monkeypatch.setenv("DGM_DATA", str(tmp_path))
+    d = data.load("omniglot", size=105)
+    writers = [part[:, 0, 1].long().argmax(1) for part in (d.train, d.val, d.test)]
+    assert set(writers[0].tolist()) == set(range(1, 19))
+    assert set(writers[1].tolist()) == {19, 20}
+    assert (len(d.train), len(d.val), len(d.test)) == (54, 6, 20)
+    drawn = d.train[:, 0, 0].long().argmax(1)  # number of the character within its file
+    assert d.train_y.unique().tolist() == [0, 1, 2]
+    assert {(int(a), int(b)) for a, b in zip(drawn, d.train_y, strict=True)} == {
+        (1, 0), (0, 1), (2, 2),
+    }  # fmt: skip
+    assert d.test_y.unique().tolist() == [3]
+
+
+def test_spoken_digits_keep_the_official_split(tmp_path, monkeypatch):
+    """Recordings 0 to 4 test, 5 and 6 validate, the rest trains; each with its own digit."""
+    number = np.tile(np.arange(10), 2)
+    digit = np.repeat([3, 8], 10)
+    audio = (np.arange(20) * 1000).astype("<i2")  # one sample a recording tells which it is
+    (tmp_path / "FSDD").mkdir()
+    np.savez(
+        tmp_path / "FSDD/fsdd_2speakers_300.npz",
+        audio=audio, offsets=np.arange(21), digit=digit, index=number,
+    )  # fmt: skip
+    monkeypatch.setenv("DGM_DATA", str(tmp_path))
+    d = data.load("spoken_digits", length=3)
+    token = {int(data.sequences.mu_law(torch.tensor(1000 * k / 32768))): k for k in range(20)}
+    parts = [(d.train, d.train_y), (d.val, d.val_y), (d.test, d.test_y)]
+    which = [[token[int(v)] for v in x[:, 0]] for x, _ in parts]
+    numbers = [[int(number[k]) for k in ids] for ids in which]
+    assert [sorted(set(n)) for n in numbers] == [[7, 8, 9], [5, 6], [0, 1, 2, 3, 4]]
+    for ids, (_, y) in zip(which, parts, strict=True):
+        assert y.tolist() == [int(digit[k]) for k in ids]
+
+
 def test_rows_of_a_large_npz_come_in_the_order_asked_for(tmp_path):
     images = np.random.default_rng(0).integers(0, 2, (1000, 8, 8), np.uint8)
     np.savez_compressed(tmp_path / "sprites.npz", imgs=images)

@@ -215,3 +215,14 @@ def test_laws_refuse_data_of_another_kind():
             data.load(name, n=2).law.log_prob(x)
     with pytest.raises(ValueError, match="no vocabulary"):
         data.load("digits").decode(torch.zeros(3))
+
+
+def test_two_gaussians_have_the_entropy_of_a_one_dimensional_integral():
+    """Across the line through both it is a mixture in 1-D, along the other axis one Gaussian."""
+    d = data.load("two_gaussians", n=10)
+    x = torch.linspace(-9, 9, 200_001, dtype=torch.float64)
+    normal = torch.distributions.Normal(torch.tensor([-1.5, 1.5]).double(), 0.5)
+    log_p = normal.log_prob(x[:, None]).logsumexp(1) - math.log(2)
+    across = -torch.trapezoid(log_p.exp() * log_p, x).item()
+    along = 0.5 * math.log(2 * math.pi * math.e * 0.25)
+    assert d.entropy == pytest.approx(across + along, abs=1e-8)

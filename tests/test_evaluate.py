@@ -7,7 +7,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from dgm import evaluate
+from dgm import data, evaluate
 from dgm.evaluate import Estimate, bits_per_dim, linear_probe, nats
 
 
@@ -90,7 +90,71 @@ def test_many_importance_samples_do_not_need_much_memory():
     nats(model, points(10, 1), k=300, batch_size=512)
     assert max(model.sizes) <= 512
     nats(model, points(3, 1), k=4000, batch_size=512)
-    assert max(model.sizes) == 4000
+    assert max(model.sizes) <= 512
+    assert sum(model.sizes) == 10 * 300 + 3 * 4000
+
+
+def test_draws_taken_in_parts_are_one_bound():
+    """Weights 1, 2, 3 ... in turn: log of their mean, however they are cut."""
+
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drawn = 0
+
+        def iw_bound(self, x, k):
+            weights = torch.arange(self.drawn + 1, self.drawn + k + 1.0)
+            self.drawn += k
+            return weights.mean().log().expand(len(x))
+
+    for batch_size in (3, 7, 100):
+        found = nats(Counting(), torch.zeros(1, 1), k=10, batch_size=batch_size)
+        assert found.mean == pytest.approx(-math.log(5.5), abs=1e-6)
+
+
+class Given(nn.Module):
+    """log p(x) = x, whatever it is."""
+
+    def log_prob(self, x):
+        return x[:, 0]
+
+
+def test_infinities_are_told_apart():
+    impossible = nats(Given(), torch.tensor([[0.0], [-math.inf]]))
+    assert (impossible.mean, impossible.standard_error) == (math.inf, math.inf)
+    assert str(impossible) == "inf ± inf"
+    with pytest.raises(ValueError, match=r"\+inf for example 1 of x"):
+        nats(Given(), torch.tensor([[0.0], [math.inf]]))
+
+
+def test_bits_of_a_shape_that_is_none_are_refused():
+    for bad in ((-2, -2), 0, (3, 0), 2.5, (1.5,), ("3",)):
+        with pytest.raises((ValueError, TypeError)):
+            bits_per_dim(1.0, bad)
+
+
+def test_baselines_are_the_known_ones():
+    """Places that are constant, fair coins and one level: entropies known by hand."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.zeros(3000, 1, 4, 4, dtype=torch.uint8)
+    x[:, :, 2:] = 3 * torch.randint(2, (3000, 1, 2, 4), generator=g)
+    toy = data.dataset.Dataset(
+        name="toy", shape=(1, 4, 4), levels=4, source="here",
+        train=x[:2000], val=x[2000:2500], test=x[2500:],
+    )  # fmt: skip
+    found = evaluate.baselines(toy)
+    assert found["uniform"] == 2
+    assert found["histogram for each place"] == pytest.approx(0.5, abs=0.01)
+    mixed = -0.75 * math.log2(0.75) - 0.25 * math.log2(0.25)
+    assert found["one histogram"] == pytest.approx(mixed, abs=0.02)
+    for name in ("gzip", "xz", "PNG"):
+        assert 0.5 < found[name] < 1.3, name  # no code beats the entropy
+    reals = data.load("two_gaussians", n=4000)
+    std = reals.train.std(0)
+    gauss = (std.log() + 0.5 * math.log(2 * math.pi * math.e)).mean().item() / math.log(2)
+    assert evaluate.baselines(reals) == {"Gaussian for each entry": pytest.approx(gauss, abs=0.03)}
+    with pytest.raises(ValueError, match="data set of dgm"):
+        evaluate.baselines(x)
 
 
 def test_repeats_lower_the_noise_but_not_the_spread_over_examples():
@@ -136,8 +200,11 @@ def test_labels_are_passed_batch_by_batch():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"x": torch.zeros(0, 2)}, "x is empty"),
-        ({"k": 0}, "k must be at least 1"),
+        ({"x": torch.zeros(0, 2)}, "x must be a tensor of at least one example"),
+        ({"k": 0}, "k must be a whole number from 1"),
+        ({"k": math.nan}, "k must be a whole number"),
+        ({"k": 10**9}, "k must be a whole number from 1 to a million"),
+        ({"x": [1.0]}, "x must be a tensor.*got list"),
         ({"k": 5}, r"k=5 needs iw_bound\(x, k\), which Normal lacks"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"repeats": 0}, "repeats must be"),

@@ -1,7 +1,6 @@
 """Flows: the contract, and each layer against what is known of it."""
 
-import doctest
-import importlib
+import json
 import math
 
 import contract
@@ -11,8 +10,9 @@ from torch import nn
 from torch.distributions import MixtureSameFamily, Normal
 from torch.distributions.categorical import Categorical
 
-from dgm import zoo
+from dgm.distribution.logistic import StandardLogistic
 from dgm.distribution.normal import StandardNormal
+from dgm.distribution.support import Levels, Reals
 from dgm.flow.actnorm import ActNorm
 from dgm.flow.coupling import AdditiveCoupling, AffineCoupling
 from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
@@ -22,6 +22,10 @@ from dgm.flow.invertible_conv import InvertibleConv1x1
 from dgm.flow.masked_coupling import MaskedCoupling, channel_mask, checkerboard_mask
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling, bisect, mixture_logit
 from dgm.flow.multiscale import Multiscale, Squeeze
+from dgm.nets.mlp import MLP, ResidualMLP
+from dgm.nets.resnet import ResNet
+from dgm.zoo import flow as systems
+from dgm.zoo.studies import flow_ablation
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -116,7 +120,7 @@ def test_additive_coupling_keeps_volume_exactly():
 
 def test_couplings_swap_so_that_three_mix_everything():
     def depends(n):
-        stack = Flow([AdditiveCoupling(net(2, 2)) for _ in range(n)], None)
+        stack = Flow([AdditiveCoupling(net(2, 2)) for _ in range(n)], None, Reals((4,)))
         jacobian = torch.autograd.functional.jacobian(lambda v: stack(v)[0], torch.randn(1, 4))
         return bool((jacobian.abs() > 1e-9).all())
 
@@ -229,19 +233,14 @@ def test_conv1x1_starts_as_a_rotation_and_multiplies_by_its_weight():
 
 def test_logit_agrees_with_torch_and_covers_the_box():
     layer, x = Logit(17.0, alpha=0.01), 17 * torch.rand(20, 3)
-    uniform = Flow([layer], Density(Logistic_())).log_prob(x)
+    uniform = Flow([layer], StandardLogistic((3,)), Reals((3,))).log_prob(x)
     # a logistic base through a logit is uniform over the box, up to the margin alpha
     torch.testing.assert_close(uniform, torch.full((20,), 3 * math.log(0.98 / 17)))
 
 
-class Logistic_:  # noqa: N801
-    def log_prob(self, z):
-        return -nn.functional.softplus(z) - nn.functional.softplus(-z)
-
-
 @pytest.mark.parametrize(("sd", "bits"), [(0.2, 1.600), (0.5, 0.271), (1.0, 0.0625), (3.0, 0.0067)])
 def test_uniform_noise_loses_the_known_number_of_bits(sd, bits):
-    model = Dequantize(Density(Shifted(Normal(0.3, sd))), levels=41)
+    model = Dequantize(Density(Shifted(Normal(0.3, sd))), Levels((1,), 41))
     x = torch.arange(41)[:, None]
     mass = Normal(20.3, sd).cdf(x + 1.0) - Normal(20.3, sd).cdf(x * 1.0)
     bound = torch.stack([model.elbo(x) for _ in range(20_000 if sd < 1 else 4000)]).mean(0)
@@ -261,7 +260,7 @@ class Shifted:
 
 
 def test_iw_bound_rises_to_the_exact_bin_mass():
-    model = Dequantize(Density(Shifted(Normal(0.3, 0.5))), levels=41)
+    model = Dequantize(Density(Shifted(Normal(0.3, 0.5))), Levels((1,), 41))
     x = torch.full((400, 1), 20)
     exact = (
         Normal(0.3, 0.5).cdf(torch.tensor(1.0)) - Normal(0.3, 0.5).cdf(torch.tensor(0.0))
@@ -277,13 +276,13 @@ def test_uniform_density_scores_log2_levels_exactly():
             return x.new_full((len(x),), -x[0].numel() * math.log(256))
 
     x = torch.randint(0, 256, (7, 1, 4, 4))
-    bits = -Dequantize(Uniform(), 256).elbo(x) / (16 * math.log(2))
+    bits = -Dequantize(Uniform(), Levels((1, 4, 4), 256)).elbo(x) / (16 * math.log(2))
     torch.testing.assert_close(bits, torch.full((7,), 8.0), rtol=0, atol=1e-12)
 
 
 def make_noise():
     layer = ConditionalAffine(nn.Linear(3, 2 * 2))
-    return FlowNoise(nn.Linear(2, 3), [layer], levels=5)
+    return FlowNoise(nn.Linear(2, 3), [layer], Levels((2,), 5))
 
 
 def test_flow_noise_starts_uniform_and_stays_normalised():
@@ -301,22 +300,84 @@ def test_flow_noise_starts_uniform_and_stays_normalised():
     assert log_q.std() > 0.1
 
 
-def test_samples_are_integers_in_range():
-    flow = Flow([Logit(5)], StandardNormal((2,)), (2,))
-    drawn = Dequantize(flow, 5).sample(500)
-    assert drawn.dtype == torch.uint8
+@pytest.mark.parametrize(("shape", "stored"), [((1, 1, 2), torch.uint8), ((2,), torch.int64)])
+def test_samples_are_integers_in_range_as_stored(shape, stored):
+    flow = Flow([Logit(5)], StandardNormal(shape), Reals(shape))
+    drawn = Dequantize(flow, Levels(shape, 5)).sample(500)
+    assert drawn.dtype == stored
     assert drawn.unique().tolist() == [0, 1, 2, 3, 4]
 
 
 def test_temperature_changes_samples_and_not_the_density():
-    flow, x = Flow([Scale((2,))], StandardNormal((2,))), torch.randn(4, 2)
+    flow, x = Flow([Scale((2,))], StandardNormal((2,)), Reals((2,))), torch.randn(4, 2)
     before = flow.log_prob(x)
     assert flow.sample(4000, temperature=0.5).std().item() == pytest.approx(0.5, abs=0.03)
     assert torch.equal(flow.log_prob(x), before)
 
 
+def test_temperature_and_generator_reach_the_flow_inside():
+    model = Dequantize(flow2(), Levels((2,), 5))
+    seeded = lambda **options: model.sample(  # noqa: E731
+        400, generator=torch.Generator().manual_seed(3), **options
+    )
+    inner = model.flow.sample(400, temperature=4.0, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(seeded(temperature=4.0), model.data.stored(inner))
+    assert not torch.equal(seeded(temperature=4.0), seeded())
+
+
+BASES = (StandardNormal((3,)), StandardLogistic((3,)))
+
+
+@pytest.mark.parametrize("base", BASES, ids=["normal", "logistic"])
+def test_base_draws_depend_on_the_generator_alone(base):
+    one, same, other = (
+        base.sample(5, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert base.sample(0).shape == (0, 3)
+    with pytest.raises(ValueError, match="n must be a whole number"):
+        base.sample(-1)
+    state = torch.get_rng_state()
+    base.sample(5, generator=torch.Generator())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_draws_are_made_in_eval_mode_and_every_mode_is_put_back():
+    model = systems.flowpp(Levels((1, 4, 4), 5), steps=(1, 1), width=4, dropout=0.5).train()
+    with torch.no_grad():  # couplings begin as the identity, whatever their networks drop
+        for p in model.parameters():
+            p.add_(0.5 * torch.randn_like(p))
+    model.flow.layers[0].eval()
+    before = [m.training for m in model.modules()]
+    draws = [model.sample(6, generator=torch.Generator().manual_seed(0)) for _ in range(2)]
+    assert torch.equal(*draws)
+    assert [m.training for m in model.modules()] == before
+    assert model.sample(0).shape == (0, 1, 4, 4)
+    assert model.sample(0).dtype == torch.uint8
+
+
+def test_every_point_of_a_bin_decodes_to_its_integer():
+    model, x = systems.glow(Levels((1, 4, 4), 5), steps=(1, 1), width=4), torch.arange(16) % 5
+    x = x.view(1, 1, 4, 4).repeat(8, 1, 1, 1)
+    codes = model.flow(x + 0.01 + 0.98 * torch.rand(x.shape))[0]
+    assert len(codes.unique(dim=0)) == 8
+    assert torch.equal(model.decode(codes).long(), x)
+    assert torch.equal(model.decode(model.encode(x)).long(), x)
+
+
+def test_given_masks_and_orders_are_not_saved():
+    mask = checkerboard_mask((1, 2, 2))
+    assert "mask" not in MaskedCoupling(nn.Conv2d(1, 2, 1), mask).state_dict()
+    assert not Permute(3).state_dict()
+
+
 def flow2():
-    return Flow([AffineCoupling(net(1, 2))], StandardNormal((2,)), (2,))
+    return Flow([AffineCoupling(net(1, 2))], StandardNormal((2,)), Reals((2,)))
+
+
+def binned2():
+    return Dequantize(flow2(), Levels((2,), 5))
 
 
 BAD = {
@@ -329,17 +390,38 @@ BAD = {
         "even number of channels",
     ),
     "odd side": (lambda: Squeeze()(torch.randn(1, 1, 3, 4)), "even height and width"),
-    "levels too many": (lambda: Multiscale((1, 4, 4), [[], [], []]), "levels do not divide"),
-    "wrong shape": (lambda: flow2().log_prob(torch.randn(2, 3)), "must have shape"),
-    "integers": (lambda: flow2().log_prob(torch.zeros(2, 2, dtype=torch.long)), "must be floats"),
-    "empty": (lambda: flow2().log_prob(torch.zeros(0, 2)), "empty batch"),
-    "NaN": (lambda: flow2().log_prob(torch.full((1, 2), math.nan)), "NaN"),
-    "floats for pixels": (lambda: Dequantize(flow2(), 5).elbo(torch.zeros(1, 2)), "integers"),
-    "negative pixel": (lambda: Dequantize(flow2(), 5).elbo(torch.tensor([[0, -1]])), "0 .. 4"),
-    "too large pixel": (lambda: Dequantize(flow2(), 5).elbo(torch.tensor([[5, 1]])), "0 .. 4"),
-    "empty pixels": (lambda: Dequantize(flow2(), 5).elbo(torch.zeros(0, 2).long()), "empty batch"),
-    "one level": (lambda: Dequantize(flow2(), 1), "levels"),
-    "k = 0": (lambda: Dequantize(flow2(), 5).iw_bound(torch.zeros(1, 2).long(), 0), "k must be"),
+    "levels too many": (lambda: Multiscale((1, 4, 4), [[], [], []]), "levels must be 1 or more"),
+    "no levels": (lambda: Multiscale((1, 4, 4), []), "levels must be 1 or more"),
+    "odd height": (lambda: Multiscale((1, 6, 4), [[], []]), "levels must be 1 or more"),
+    "odd width": (lambda: Multiscale((1, 4, 6), [[], []]), "levels must be 1 or more"),
+    "wrong shape": (lambda: flow2().log_prob(torch.randn(2, 3)), "x must be finite floats"),
+    "integers": (lambda: flow2().log_prob(torch.zeros(2, 2).long()), "x must be finite floats"),
+    "empty": (lambda: flow2().log_prob(torch.zeros(0, 2)), "x must be finite floats"),
+    "NaN": (lambda: flow2().log_prob(torch.full((1, 2), math.nan)), "x .* NaN"),
+    "floats for pixels": (lambda: binned2().elbo(torch.zeros(1, 2)), "x must be integers 0 .. 4"),
+    "negative pixel": (lambda: binned2().elbo(torch.tensor([[0, -1]])), "x must be integers"),
+    "too large pixel": (lambda: binned2().elbo(torch.tensor([[5, 1]])), "x must be integers"),
+    "empty pixels": (lambda: binned2().iw_bound(torch.zeros(0, 2).long(), 2), "x must be"),
+    "k = 0": (lambda: binned2().iw_bound(torch.zeros(1, 2).long(), 0), "k must be"),
+    "k = 1.5": (lambda: binned2().iw_bound(torch.zeros(1, 2).long(), 1.5), "k must be"),
+    "n < 0": (lambda: binned2().sample(-1), "n must be"),
+    "n = 2.5": (lambda: flow2().sample(2.5), "n must be"),
+    "temperature": (lambda: flow2().sample(2, temperature=math.nan), "temperature must be"),
+    "codes of NaN": (lambda: binned2().decode(torch.full((1, 2), math.nan)), "z must be"),
+    "no width": (lambda: ResidualMLP(2, 2, 0), "width must be"),
+    "no hidden unit": (lambda: MLP(2, 2, (8, 0)), "hidden must be"),
+    "dropout of NaN": (lambda: MLP(2, 2, dropout=math.nan), "dropout must"),
+    "negative blocks": (lambda: ResNet(1, 2, blocks=-1), "blocks at least 0"),
+    "negative couplings": (lambda: systems.nice(Levels((2,), 5), couplings=-1), "couplings must"),
+    "negative steps": (lambda: systems.glow(Reals((2,)), steps=(-1,)), "steps must"),
+    "an odd vector": (lambda: systems.realnvp(Reals((3,))), "data must be"),
+    "an odd vector for NICE": (lambda: systems.nice(Reals((3,))), "data must have"),
+    "a sequence of vectors": (lambda: systems.glow(Levels((4, 4), 5)), "data must be"),
+    "an image of 6 x 4": (lambda: systems.glow(Levels((1, 6, 4), 5)), "data must be"),
+    "unknown coupling": (
+        lambda: systems.coupling_ablation(Levels((1, 4, 4), 5), "spline", True, True),
+        "coupling must be",
+    ),
     "no components": (lambda: LogisticMixtureCoupling(net(1, 2), 0), "components"),
     "alpha": (lambda: Logit(17, alpha=0.5), "alpha"),
     "max_log_scale": (lambda: AffineCoupling(net(1, 2), 0.0), "max_log_scale"),
@@ -359,7 +441,10 @@ def test_bad_input_is_named(name):
 
 def test_the_gpu_configuration_of_the_chapter_runs_on_28_by_28_images():
     torch.set_default_dtype(torch.float32)
-    model = zoo.get("flowpp").build((1, 28, 28), 256, steps=(8, 8), width=96, noise_width=128)
+    (flowpp,) = (entry for entry in systems.ENTRIES if entry.name == "flowpp")
+    recipe = flowpp.recipes["mnist"]
+    assert recipe.scale == "gpu"
+    model = flowpp.build(Levels((1, 28, 28), 256), **recipe.sizes)
     x = torch.randint(0, 256, (2, 1, 28, 28), dtype=torch.uint8)
     loss = model.train().loss(x)
     loss.mean().backward()
@@ -368,7 +453,25 @@ def test_the_gpu_configuration_of_the_chapter_runs_on_28_by_28_images():
     assert model.eval().sample(2).shape == x.shape
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_docstring_examples_run(name):
+def test_ablation_with_every_part_is_the_flowpp_of_the_digits():
     torch.set_default_dtype(torch.float32)
-    assert doctest.testmod(importlib.import_module(f"dgm.flow.{name}")).failed == 0
+    digits = Levels((1, 8, 8), 17)
+    (recipe,) = (e.recipes["digits"] for e in systems.ENTRIES if e.name == "flowpp")
+    x, losses = torch.randint(0, 17, (2, 1, 8, 8)), []
+    for make in (
+        lambda: systems.flowpp(digits, **recipe.sizes),
+        lambda: systems.coupling_ablation(digits, "mixture", True, True),
+    ):
+        torch.manual_seed(0)
+        losses.append(make().loss(x))
+    assert torch.equal(*losses)
+
+
+def test_the_study_on_file_has_every_cell_under_every_seed_by_the_recipe_of_today():
+    study = json.loads(flow_ablation.FILE.read_text())
+    assert study["fit"] == systems.DIGITS_FIT
+    names = ("coupling", "learned_noise", "mixing", "seed")
+    found = [tuple(run[name] for name in names) for run in study["runs"]]
+    assert sorted(found) == sorted(
+        (*cell, seed) for cell in flow_ablation.CELLS for seed in flow_ablation.SEEDS
+    )

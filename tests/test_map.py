@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 
 from dgm import zoo
-from dgm.zoo import map as zoo_map
-from dgm.zoo.entry import Entry
+from dgm.plot import tree as tree_of_models
+from dgm.plot.tree import model_map
 
 ROOT = Path(__file__).parents[1]
 ENTRIES = zoo.entries()
 FLOW = ("explicit", "exact", "flow")
 
 
-def entry(name="nice", branch=FLOW, files=("flow/flow.py", "flow/coupling.py"), title="NICE <1>"):
-    return Entry(
-        name=name, title=title, family="flow", build=None, files=files,
-        chapter="13_coupling_flows", rows=("N1",), paper="Dinh et al. (2014)",
-        url="https://arxiv.org/abs/1410.8516", branch=branch, tiny=None,
-    )  # fmt: skip
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+    """What the map asks of a system."""
+
+    name: str = "nice"
+    branch: tuple = FLOW
+    files: tuple = ("flow/flow.py", "flow/coupling.py", "distribution/support.py")
+    title: str = "NICE <1>"
+    chapter: str = "13_coupling_flows"
 
 
 class Outline(HTMLParser):
@@ -49,7 +52,7 @@ class Outline(HTMLParser):
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_leaf_leads_to_its_chapter_and_to_code_that_can_be_read(name):
-    chapter, files = zoo_map.targets(ENTRIES[name])
+    chapter, files = tree_of_models.targets(ENTRIES[name])
     assert (ROOT / chapter).is_file(), chapter
     assert files
     for file in files:
@@ -59,49 +62,51 @@ def test_leaf_leads_to_its_chapter_and_to_code_that_can_be_read(name):
 
 
 def test_every_system_of_the_zoo_is_on_the_map():
-    links = Outline(zoo_map.figure(link=lambda path: path).data).links
+    links = Outline(model_map(ENTRIES.values(), link=lambda path: path).data).links
     titles = {text for _, text in links}
     assert {e.title for e in ENTRIES.values()} <= titles
     expected = {
-        p for e in ENTRIES.values() for p in (zoo_map.targets(e)[0], *zoo_map.targets(e)[1])
+        p
+        for e in ENTRIES.values()
+        for p in (tree_of_models.targets(e)[0], *tree_of_models.targets(e)[1])
     }
     assert {href for href, _ in links} == expected
 
 
 def test_all_families_stand_on_the_map_even_without_a_leaf():
-    page = Outline(zoo_map.figure(entries=[entry()]).data)
+    page = Outline(model_map([Leaf()]).data)
     text = " ".join(page.text)
-    for title, _ in zoo_map.NODES.values():
+    for title, _ in tree_of_models.NODES.values():
         assert title in text
-    assert text.count("chapter to come") == len(zoo_map._families()) - 1
+    assert text.count("chapter to come") == len(tree_of_models._families()) - 1
     assert [label for _, label in page.links] == ["NICE <1>", "flow.py", "coupling.py"]
     assert page.open == []
 
 
 def test_default_links_work_from_a_notebook_of_the_checkout(monkeypatch):
     monkeypatch.chdir(ROOT / "notebooks")
-    links = Outline(zoo_map.figure(entries=[entry()]).data).links
+    links = Outline(model_map([Leaf()]).data).links
     assert links[1][0] == "../dgm/flow/flow.py"
     assert (Path.cwd() / links[1][0]).is_file()
 
 
 def test_leaf_hangs_under_its_family():
-    html = zoo_map.figure(entries=[entry(branch=("implicit", "adversarial"))]).data
+    html = model_map([Leaf(branch=("implicit", "adversarial"))]).data
     assert html.index("Adversarial networks") < html.index("NICE")
     assert "Flows" in html[: html.index("NICE")]
 
 
 def test_branches_form_a_tree():
-    for branch in zoo_map.NODES:
-        assert len(branch) == 1 or branch[:-1] in zoo_map.NODES
+    for branch in tree_of_models.NODES:
+        assert len(branch) == 1 or branch[:-1] in tree_of_models.NODES
 
 
 @pytest.mark.parametrize("branch", [("explicit", "exact", "flows"), ("explicit", "exact"), ()])
 def test_unknown_branch_is_named_with_what_is_allowed(branch):
     with pytest.raises(ValueError, match=r"'nice'.*explicit/exact/flow, "):
-        zoo_map.figure(entries=[dataclasses.replace(entry(), branch=branch)])
+        model_map([Leaf(branch=branch)])
 
 
 def test_map_asks_nothing_of_another_host():
-    html = zoo_map.figure(link=lambda path: path, entries=[entry()]).data
+    html = model_map([Leaf()], link=lambda path: path).data
     assert not re.search(r"https?:|//|<script|@import|url\(", html)

@@ -1,38 +1,39 @@
 """Pixel models: the contract, what each network can see, cached draws, completions, upscaling."""
 
-import doctest
-import importlib
+import copy
 import itertools
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import contract
 import pytest
 import torch
-from torch import nn
-from torch.distributions import Categorical
 
 from dgm.audit import audit
-from dgm.autoregressive import ordering, pixelrnn
-from dgm.autoregressive.depth_upscaling import DepthUpscaling
-from dgm.autoregressive.gated_pixelcnn import GatedPixelCNN
-from dgm.autoregressive.pixel_model import LevelSoftmax, PixelModel, level_features
-from dgm.autoregressive.pixelcnn import (
-    CausalStack,
-    MaskedBlock,
-    MaskedConv2d,
-    raster_mask,
-    seen_from,
-)
-from dgm.autoregressive.pixelrnn import DiagonalBiLSTM, DiagonalLSTM, RowLSTM, skew, unskew
-from dgm.autoregressive.subscale import Subscale, from_slices, to_slices
+from dgm.autoregressive.autoregressive import Autoregressive
+from dgm.autoregressive.law import LevelLaw, LogisticMixtureLaw
 from dgm.distribution.discretized_logistic import DiscretizedLogisticMixture
-from dgm.nets.resnet import ResNet
+from dgm.distribution.support import Levels, Reals
+from dgm.measure.receptive_field import seen_from
+from dgm.nets.gated_pixelcnn import GatedPixelCNN
+from dgm.nets.pixel_network import (
+    CachedPixelNetwork,
+    PixelNetwork,
+    level_features,
+    n_level_features,
+)
+from dgm.nets.pixelcnn import CausalStack, MaskedBlock, MaskedConv2d, raster_mask
+from dgm.nets.pixelrnn import DiagonalBiLSTM, DiagonalLSTM, RowLSTM, skew, unskew
+from dgm.nets.subscale import SubscaleNetwork, from_slices, to_slices
+from dgm.pixel import ordering
+from dgm.pixel.depth_upscaling import DepthUpscaling
+from dgm.pixel.size_upscaling import SizeUpscaling
+from dgm.zoo import pixel as systems
 
 pytestmark = pytest.mark.usefixtures("float64")
 moved = partial(contract.moved, std=0.4)
 
-FILES = ("pixel_model", "pixelcnn", "pixelrnn", "gated_pixelcnn", "subscale", "depth_upscaling")
 LEAK, ONE, LAW = (
     "no leak from the future",
     "sums or integrates to one",
@@ -40,7 +41,7 @@ LEAK, ONE, LAW = (
 )
 
 
-@contract.over("autoregressive", chapter="11")
+@contract.over("pixel")
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
@@ -64,23 +65,28 @@ NETS = {
 }
 
 
+def chain(net, shape, levels, law=None, condition=None, **more):
+    """The chain rule in raster order, weights as they start."""
+    data = Levels(shape, levels)
+    law = law or LevelLaw(levels, data.dims)
+    kind = CachedPixelNetwork if hasattr(net, "cache") else PixelNetwork
+    net = kind(net, shape, levels, law.out_features, **more)
+    return Autoregressive(net, law, data, ordering.raster_order(*shape), condition)
+
+
 def model_of(name, shape, levels, **more):
-    net = NETS[name](shape[0] * (1 + min(levels, 32)), shape)
-    return moved(PixelModel(net, shape, levels, **more))
+    stack = NETS[name](n_level_features(shape, levels), shape)
+    return moved(chain(stack, shape, levels, **more))
 
 
 def gated(shape, levels, n_classes=0, **sizes):
-    features = shape[0] * (1 + min(levels, 32))
-    net = GatedPixelCNN(features, shape, n_classes=n_classes, **{"width": 6, "blocks": 3} | sizes)
-    return moved(PixelModel(net, shape, levels, n_classes))
+    features, sizes = n_level_features(shape, levels), {"width": 6, "blocks": 3} | sizes
+    stack = GatedPixelCNN(features, shape, n_classes=n_classes, **sizes)
+    return moved(chain(stack, shape, levels, None, Levels((), n_classes) if n_classes else None))
 
 
 def subscale(shape, levels, scale=2, **more):
-    h, w = shape[1] // scale, shape[2] // scale
-    features = (7 if "given_levels" in more else 4) * scale**2
-    encoder = ResNet(features, 5, 6, 1, positions=(h, w))
-    decoder = GatedPixelCNN(3, (1, h, w), 6, 2, first=3, context_dim=5)
-    return moved(Subscale(encoder, decoder, shape, levels, scale, **more))
+    return moved(systems.subscale(Levels(shape, levels), scale, 6, 2, **more))
 
 
 # --- what a network can see -----------------------------------------------------------------------
@@ -101,6 +107,25 @@ def test_a_mask_survives_weight_decay_and_averaging():
     with torch.no_grad():
         conv.weight.add_(7.0 * (1 - conv.mask))
     assert torch.equal(conv(x), before)
+
+
+def masks_of(model):
+    return [m.mask for m in model.modules() if isinstance(m, MaskedConv2d)]
+
+
+def test_masks_by_layer_a_first_then_b_whatever_is_loaded():
+    """A weights file cannot bring or repair a mask: it holds none."""
+    model = systems.pixelcnn(Levels((1, 8, 8), 17), width=8, blocks=3)
+    first, *later = masks_of(model)
+    assert torch.equal(first, raster_mask(7, strict=True))
+    assert len(later) == 3
+    assert all(torch.equal(mask, raster_mask(3, strict=False)) for mask in later)
+    assert not any("mask" in name for name in model.state_dict())
+    broken = copy.deepcopy(model)
+    for mask in masks_of(broken):
+        mask.zero_()
+    broken.load_state_dict(model.state_dict())
+    assert all(not mask.any() for mask in masks_of(broken))
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -235,7 +260,7 @@ def test_diagonal_lstm_is_its_recurrence():
 
 def test_audit_catches_the_wrong_mask():
     model = model_of("pixelcnn", (1, 3, 3), 2)
-    model.net.first.mask.copy_(raster_mask(3, strict=False))
+    model.net.stack.first.mask.copy_(raster_mask(3, strict=False))
     report = audit(model, torch.randint(2, (8, 1, 3, 3)))
     assert report[LEAK].verdict == report[ONE].verdict == "FAIL"
 
@@ -246,31 +271,27 @@ def test_audit_catches_the_right_moving_map_not_shifted():
             return self.left(x) + self.right(x.flip(3)).flip(3)
 
     net = CausalStack(3, (1, 3, 3), 6, [Unshifted(6)], first=3)
-    report = audit(PixelModel(net, (1, 3, 3), 2), torch.randint(2, (8, 1, 3, 3)))
+    report = audit(chain(net, (1, 3, 3), 2), torch.randint(2, (8, 1, 3, 3)))
     assert report[LEAK].verdict == report[ONE].verdict == "FAIL"
 
 
 def test_audit_catches_generation_in_reverse_and_a_cache_off_by_one():
-    class Reversed(PixelModel):
+    class Reversed(Autoregressive):
         def sample(self, n, **options):
             return super().sample(n, **options).flip(2, 3)
 
-    class Late(GatedPixelCNN):
-        def cache(self, n, y=None):
-            step = super().cache(n, y)
-            last = []
+    class Late(CachedPixelNetwork):
+        def step(self, t, v, state, *y):
+            before, own = state or (None, None)
+            out, own = super().step(t, v, own, *y)
+            return out if before is None else before, (out, own)
 
-            def off_by_one(x, i, j):
-                last.append(step(x, i, j))
-                return last[max(0, len(last) - 2)]
-
-            return off_by_one
-
-    x = torch.randint(2, (8, 1, 2, 3))
-    for model in (
-        Reversed(NETS["gated"](3, (1, 2, 3)), (1, 2, 3), 2),
-        PixelModel(Late(3, (1, 2, 3), 6, 2), (1, 2, 3), 2),
-    ):
+    shape, x = (1, 2, 3), torch.randint(2, (8, 1, 2, 3))
+    reverse = gated(shape, 2)
+    reverse.__class__ = Reversed
+    late = gated(shape, 2)
+    late.net.__class__ = Late
+    for model in (reverse, late):
         report = audit(moved(model, std=1.0), x)
         assert report[LEAK].verdict == report[ONE].verdict == "pass"
         assert report[LAW].verdict == "FAIL"
@@ -289,22 +310,44 @@ def test_cached_draws_equal_slow_draws(kernel, first, shape):
     slow = model.sample(5, y=y, generator=seeded(), cached=False)
     assert torch.equal(fast, slow)
     h = torch.randn(5, shape[0] * 5, *shape[1:])
-    step, whole = model.net.cache(5, y), model.net(h, y)
+    step, whole = model.net.stack.cache(5, y), model.net.stack(h, y)
     for i, j in itertools.product(range(shape[1]), range(shape[2])):
         torch.testing.assert_close(step(h, i, j), whole[:, :, i, j], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 4), (2, 2, 3)])
+def test_steps_give_the_rows_of_the_whole_pass(shape):
+    """Also with later values in place, which no row may use."""
+    model = gated(shape, 4)
+    v, state = torch.randint(4, (5, math.prod(shape))), None
+    whole = model.net(v)
+    for t in range(v.shape[1]):
+        out, state = model.net.step(t, v, state)
+        torch.testing.assert_close(out, whole[:, t], rtol=0, atol=1e-12)
+
+
 def test_cached_draws_look_at_one_place_at_a_time():
-    """The cached pass never runs the whole network."""
+    """The cached pass never runs the whole network; a stack without a cache has no steps."""
     model = gated((1, 4, 4), 3)
-    model.net.forward = None
+    model.net.forward = model.net.stack.forward = None
     assert model.sample(2).shape == (2, 1, 4, 4)
+    assert not hasattr(model_of("row", (1, 4, 4), 3).net, "step")
 
 
-def test_samples_leave_the_training_mode_as_it_was():
-    model = gated((1, 2, 2), 3).train()
-    model.sample(2)
-    assert model.training
+@pytest.mark.parametrize("entry", systems.ENTRIES, ids=lambda entry: entry.name)
+def test_equal_generators_give_equal_draws_and_modes_stay(entry):
+    torch.set_default_dtype(torch.float32)
+    model = entry.small(0)[0].train()
+    model.requires_grad_(False)
+    modes = [module.training for module in model.modules()]
+    state = torch.get_rng_state()
+    a, b, c = (model.sample(8, generator=seeded(seed)) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert a.dtype == torch.uint8
+    assert model.sample(0).shape == (0, *model.data.shape)
+    assert [module.training for module in model.modules()] == modes
 
 
 @pytest.fixture
@@ -340,8 +383,9 @@ def test_completing_the_upper_half_is_not_exact(small_world):
     draws = model.sample(20_000, known=known, mask=mask, generator=seeded())
     given = (x[:, 0, 1] == torch.tensor([2, 0])).all(1)
     exact = log_p[given].softmax(0)
-    table = model(x[given]).log_softmax(-1).gather(-1, x[given].unsqueeze(-1)).flatten(1)
-    drawn = table[:, :2].sum(1).exp()  # p(x1) p(x2 | x1): as if nothing were known
+    drawn = (
+        model.place_terms(x[given]).flatten(1)[:, :2].sum(1).exp()
+    )  # p(x1) p(x2 | x1): as if nothing were known
     error = (drawn * (1 - drawn) / 20_000).sqrt()
     found = shares(draws, x[given])
     assert ((found - drawn).abs() < 5 * error).all()
@@ -365,31 +409,38 @@ def test_without_a_label_it_is_summed_out():
     torch.testing.assert_close(per_class.exp().sum(1), torch.ones(4))
     exact = (per_class.exp().mean(0)).log()
     torch.testing.assert_close(model.log_prob(x), exact)
-    terms = model(x).gather(-1, x.unsqueeze(-1)).flatten(1).sum(1)
-    torch.testing.assert_close(terms, exact)
+    terms = model(x).gather(-1, x.unsqueeze(-1)).squeeze(-1)
+    torch.testing.assert_close(terms, model.place_terms(x))
+    torch.testing.assert_close(terms.flatten(1).sum(1), exact)
 
 
 def test_a_label_moves_the_draws():
     model = gated((1, 2, 2), 3, n_classes=2)
     with torch.no_grad():
-        model.net.layers[0].condition.weight.mul_(20)
+        model.net.stack.layers[0].condition.weight.mul_(20)
     a, b = (model.sample(4000, y=torch.tensor(c), generator=seeded()) for c in (0, 1))
     assert (a.float().mean(0) - b.float().mean(0)).abs().max() > 0.1
 
 
-def test_laws_of_a_pixel_are_what_they_say():
-    logits, x = torch.randn(7, 5), torch.randint(5, (7,))
-    law = LevelSoftmax(logits, 5)
-    torch.testing.assert_close(law.log_prob(x), Categorical(logits=logits).log_prob(x))
-    net = GatedPixelCNN(6, (1, 2, 2), 6, 2)
-    model = PixelModel(net, (1, 2, 2), 5, law=DiscretizedLogisticMixture, start=torch.randn(6))
-    moved(model)
+def test_mixture_law_on_the_gated_network_sums_to_one():
+    law = LogisticMixtureLaw(DiscretizedLogisticMixture, 5, 4, n_components=2)
+    model = moved(chain(GatedPixelCNN(6, (1, 2, 2), 6, 2), (1, 2, 2), 5, law))
     x = all_images(5, 1, 2, 2)
     assert model(x).shape == (625, 1, 2, 2, 6)
     assert model.log_prob(x).exp().sum().item() == pytest.approx(1, abs=1e-10)
-    table = DiscretizedLogisticMixture(model(x), 5).table()
-    picked = table.gather(-1, x.unsqueeze(-1)).flatten(1).sum(1)
-    torch.testing.assert_close(model.log_prob(x), picked)
+
+
+def test_start_from_puts_every_pixel_at_its_frequencies():
+    """In raster order with colours innermost, and slice by slice."""
+    torch.set_default_dtype(torch.float32)
+    x = torch.randint(3, (50, 2, 4, 4)) * (torch.rand(50, 2, 4, 4) < 0.7)
+    colour = systems.gated_pixelcnn(Levels((2, 4, 4), 3), width=4, blocks=1)
+    slices = systems.subscale(Levels((1, 4, 4), 3), width=4, blocks=1)
+    for model, images in ((colour, x), (slices, x[:, :1])):
+        model.start_from(images)
+        found = model.law(torch.zeros(1, model.data.dims, 3))[0, model.rank]
+        expected = model.data.frequencies(images).log().flatten(0, -2)
+        torch.testing.assert_close(found, expected)
 
 
 def test_level_features_are_one_hot_or_shared_between_neighbours():
@@ -404,7 +455,7 @@ def test_level_features_are_one_hot_or_shared_between_neighbours():
 
 def test_noise_is_on_the_context_only_and_in_training_only():
     model, x = gated((1, 3, 3), 5), torch.randint(5, (64, 1, 3, 3))
-    model.noise = 1.0
+    model.net.noise = 1.0
     quiet = model.log_prob(x)
     assert torch.equal(model.log_prob(x), quiet)
     model.train()
@@ -417,49 +468,131 @@ def test_noise_is_on_the_context_only_and_in_training_only():
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_order_is_the_rank_formula(scale):
-    shape, h, w = (1, 4, 8), 4 // scale, 8 // scale
-    encoder = ResNet(4 * scale**2, 5, 6, 1, positions=(h, w))
-    decoder = GatedPixelCNN(3, (1, h, w), 6, 1, context_dim=5)
-    model = Subscale(encoder, decoder, shape, 3, scale)
+def test_order_is_the_rank_formula_and_slices_follow_it(scale):
+    model = systems.subscale(Levels((1, 4, 8), 3), scale, width=6, blocks=1)
     ranks = ordering.subscale_ranks(4, 8, scale)
     assert torch.equal(model.order, ordering.order_of_ranks(ranks))
-    x = torch.randn(2, 1, 4, 8)
+    x = torch.randint(3, (2, 1, 4, 8))
+    assert torch.equal(model.in_order(x), to_slices(x, scale).flatten(1))
     assert torch.equal(from_slices(to_slices(x, scale), scale), x)
 
 
-def test_subscale_draws_cached_and_slow_are_equal():
-    model = subscale((1, 6, 4), 5)
-    fast, slow = (model.sample(4, generator=seeded(), cached=c) for c in (True, False))
-    assert torch.equal(fast, slow)
-    fine = subscale((1, 6, 4), 2, given_levels=3, top=5)
-    given = torch.randint(3, (4, 1, 6, 4))
-    fast, slow = (fine.sample(4, given, generator=seeded(), cached=c) for c in (True, False))
-    assert torch.equal(fast, slow)
+def test_raster_order_has_the_colours_of_a_place_together():
+    assert ordering.raster_order(1, 2, 3).tolist() == [0, 1, 2, 3, 4, 5]
+    assert ordering.raster_order(3, 1, 2).tolist() == [0, 2, 4, 1, 3, 5]
 
 
-def test_subscale_without_its_first_slice_adds_up():
-    """Size upscaling: log p(x) = log p(small) + log p(rest | small), and small is kept."""
-    first = model_of("gated", (1, 2, 2), 3)
-    model = subscale((1, 4, 4), 3, first=first)
-    x = model.sample(6, generator=seeded())
+@pytest.mark.parametrize("kind", ["plain", "fine", "skip"])
+def test_subscale_steps_cached_and_whole_are_equal(kind):
+    rest = dict(plain={}, fine=dict(coarse_levels=3, top=5), skip=dict(skip=1))[kind]
+    model = subscale((1, 6, 4), 2, **rest)
+    y = torch.randint(3, (4, 1, 6, 4)) if kind == "fine" else None
+    fast, slow = (model.sample(4, y=y, generator=seeded(), cached=c) for c in (True, False))
+    assert torch.equal(fast, slow)
+    v, given, state = torch.randint(2, (4, 24)), () if y is None else (y,), None
+    whole = model.net(v, *given)
+    for t in range(24):
+        out, state = model.net.step(t, v, state, *given)
+        torch.testing.assert_close(out, whole[:, t], rtol=0, atol=1e-12)
+
+
+def test_size_upscaling_adds_up_and_keeps_the_small_image():
+    """log p(x) = log p(small) + log p(rest | small), over all 256 images, and in draws."""
+    first, rest = model_of("gated", (1, 1, 2), 2), subscale((1, 2, 4), 2, skip=1)
+    model = SizeUpscaling(first, rest, 2)
+    x = all_images(2, 1, 2, 4)
     small = to_slices(x, 2)[:, :1]
-    terms = model(x).log_softmax(-1).gather(-1, x.long().unsqueeze(-1))[:, 0, ..., 0]
-    torch.testing.assert_close(terms[:, ::2, ::2].flatten(1).sum(1), first.log_prob(small))
-    again = model.sample(6, small=small, generator=seeded(2))
-    assert torch.equal(to_slices(again, 2)[:, :1], small)
+    terms = model.terms(x)
+    assert terms["small"].exp().sum().item() == pytest.approx(2**6, rel=1e-9)
+    assert sum(terms.values()).exp().sum().item() == pytest.approx(1, abs=1e-9)
+    torch.testing.assert_close(terms["small"], first.log_prob(small))
+    kept = model.sample(6, small=small[-6:], generator=seeded(2))
+    assert torch.equal(to_slices(kept, 2)[:, :1], small[-6:].to(torch.uint8))
+    drawn = model.sample(6, generator=seeded())
+    again = first.sample(6, generator=seeded())
+    assert torch.equal(to_slices(drawn, 2)[:, :1], again)
+
+
+def test_what_is_skipped_costs_nothing_and_has_no_say():
+    """Slice 0 of a network that skips it: zeros, and no decoder call."""
+    model, calls = subscale((1, 4, 4), 3, skip=1), []
+    model.net.decoder.register_forward_hook(lambda *_: calls.append(1))
+    v = torch.randint(3, (2, 16))
+    out = model.net(v)
+    assert not out[:, :4].any()
+    assert out[:, 4:].any()
+    assert len(calls) == 3
 
 
 def test_depth_upscaling_splits_exactly_and_gives_no_mass_beyond_the_last_level():
     coarse = model_of("gated", (1, 2, 2), 3)
-    fine = subscale((1, 2, 2), 2, scale=1, given_levels=3, top=5)
-    model = DepthUpscaling(coarse, fine, levels=5, step=2)
+    fine = subscale((1, 2, 2), 2, scale=1, coarse_levels=3, top=5)
+    model = DepthUpscaling(coarse, fine, Levels((1, 2, 2), 5), step=2)
     x = all_images(5, 1, 2, 2)
     terms = model.terms(x)
     torch.testing.assert_close(terms["coarse"], coarse.log_prob(x // 2))
     torch.testing.assert_close(model.log_prob(x), terms["coarse"] + fine.log_prob(x % 2, x // 2))
     assert model.log_prob(x).exp().sum().item() == pytest.approx(1, abs=1e-12)
     assert model.sample(500).max() <= 4
+    high = torch.full((50, 1, 2, 2), 2)
+    assert (model.sample(50, coarse=high) == 4).all()
+
+
+def test_both_upscalings_at_once_sum_to_one_and_have_three_terms():
+    model = moved(systems.size_and_depth_upscaling(Levels((1, 2, 2), 3), width=4, blocks=1))
+    x = all_images(3, 1, 2, 2)
+    assert model.log_prob(x).exp().sum().item() == pytest.approx(1, abs=1e-12)
+    parts = model.coarse.terms(x // 2) | {"fine": model.terms(x)["fine"]}
+    torch.testing.assert_close(sum(parts.values()), model.log_prob(x))
+
+
+# --- orders of an image ---------------------------------------------------------------------------
+
+
+def test_orders_are_the_printed_grids():
+    assert ordering.subscale_ranks(4, 4).tolist() == [
+        [1, 5, 2, 6], [9, 13, 10, 14], [3, 7, 4, 8], [11, 15, 12, 16]]  # fmt: skip
+    assert ordering.multi_scale_ranks(4, 4).tolist() == [
+        [1, 5, 2, 6], [7, 8, 9, 10], [3, 11, 4, 12], [13, 14, 15, 16]]  # fmt: skip
+    assert ordering.raster_ranks(2, 3).tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert ordering.parallel_groups(4, 4).tolist() == [[1, 2, 1, 2], [3, 3, 3, 3]] * 2
+
+
+@pytest.mark.parametrize(("height", "width", "scale"), [(4, 4, 2), (8, 8, 2), (8, 8, 4), (6, 9, 3)])
+def test_ranks_are_permutations(height, width, scale):
+    grids = [ordering.raster_ranks(height, width)]
+    grids += [ordering.multi_scale_ranks(height, width, scale)]
+    grids += [ordering.subscale_ranks(height, width, scale)]
+    grids += [ordering.size_upscaling_ranks(height, width, scale)[0]]
+    grids += [ordering.depth_upscaling_ranks(height, width, scale)[0]]
+    for rank in grids:
+        order = ordering.order_of_ranks(rank)
+        assert rank.flatten()[order].tolist() == list(range(1, len(order) + 1))
+
+
+def test_subscale_draws_whole_small_images_in_turn():
+    rank = ordering.subscale_ranks(6, 6, 3)
+    for s, (i, j) in enumerate(itertools.product(range(3), range(3))):
+        assert torch.equal(rank[i::3, j::3], ordering.raster_ranks(2, 2) + 4 * s)
+
+
+def test_stages_of_upscaling_rise_with_the_rank():
+    for rank, stage in (
+        ordering.size_upscaling_ranks(4, 4),
+        ordering.depth_upscaling_ranks(4, 4),
+        ordering.size_and_depth_ranks(4, 4),
+    ):
+        assert (stage.flatten()[ordering.order_of_ranks(rank)].diff() >= 0).all()
+    rank, stage = ordering.size_upscaling_ranks(4, 4)
+    assert stage[::2, ::2].tolist() == [[1, 1], [1, 1]]
+    assert int((stage == 1).sum()) == 4
+
+
+def test_depth_splits_without_loss():
+    x = torch.arange(256)
+    coarse, fine = ordering.split_depth(x, 2**5)
+    assert coarse.max() == 7
+    assert torch.equal(ordering.join_depth(coarse, fine, 2**5), x)
 
 
 # --- bad input ------------------------------------------------------------------------------------
@@ -480,7 +613,7 @@ def test_bad_arguments_are_named():
     raises("known", model.sample, 3, known=x, mask=mask)
     raises("known", model.sample, 2, known=x + 3, mask=mask)
     raises("known", model.sample, 2, known=x[..., :2], mask=mask)
-    raises("n", model.sample, 0)
+    raises("n", model.sample, -1)
     raises("temperature", model.sample, 1, temperature=0)
     raises("y", model.sample, 2, y=torch.tensor([0, 2]))
     raises("y", model.sample, 2, y=torch.tensor([0, 1, 1]))
@@ -489,35 +622,78 @@ def test_bad_arguments_are_named():
     raises("y", model_of("row", (1, 4, 4), 3).log_prob, x, torch.tensor([0, 1]))
 
 
-def test_bad_sizes_are_named():
-    raises("kernel", MaskedConv2d, 1, 1, 4)
-    raises("kernel", RowLSTM, 3, 2)
-    raises("kernel", GatedPixelCNN, 3, (1, 4, 4), kernel=4)
-    raises("first", GatedPixelCNN, 3, (1, 4, 4), first=1)
-    raises("first", CausalStack, 3, (1, 4, 4), 4, [], first=1)
-    raises("width", MaskedBlock, 1)
-    raises("blocks", GatedPixelCNN, 3, (1, 4, 4), blocks=0)
-    raises("context_dim", GatedPixelCNN, 3, (1, 4, 4), n_classes=2, context_dim=2)
-    net = NETS["gated"](4, (1, 4, 4))
-    raises("levels", PixelModel, net, (1, 4, 4), 1)
-    raises("shape", PixelModel, net, (4, 4), 3)
-    raises("noise", PixelModel, net, (1, 4, 4), 3, noise=1.5)
-    raises("parameters", LevelSoftmax, torch.zeros(2, 3), 4)
-    raises("shape", Subscale, net, net, (1, 5, 4), 3, 2)
-    raises("i", seen_from, net, torch.randn(1, 4, 4, 4), 4, 0)
-    model, fine = subscale((1, 4, 4), 3), subscale((1, 4, 4), 2, given_levels=3, top=5)
-    raises("small", model.sample, 2, small=torch.zeros(2, 1, 3, 2, dtype=torch.long))
-    raises("small", model.sample, 2, small=torch.full((2, 1, 2, 2), 3))
-    raises("given", model.sample, 2, given=torch.zeros(2, 1, 4, 4, dtype=torch.long))
-    raises("given", fine.sample, 2)
-    raises("given", fine.log_prob, torch.zeros(1, 1, 4, 4).long(), torch.full((1, 1, 4, 4), 3))
-    raises("step", DepthUpscaling, model, fine, 5, 3)
+def test_bad_conditions_of_upscaling_are_named():
+    x = torch.zeros(2, 1, 4, 4, dtype=torch.long)
+    size = moved(systems.size_upscaling(Levels((1, 4, 4), 3), width=4, blocks=1))
+    raises("small", size.sample, 2, small=torch.zeros(2, 1, 3, 2, dtype=torch.long))
+    raises("small", size.sample, 2, small=torch.full((2, 1, 2, 2), 3))
+    raises("known", size.sample, 3, small=torch.zeros(2, 1, 2, 2, dtype=torch.long))
+    raises("y", subscale((1, 4, 4), 3).sample, 2, y=x)
+    fine = subscale((1, 4, 4), 2, coarse_levels=3, top=5)
+    raises("y", fine.sample, 2)
+    raises("y", fine.log_prob, x, torch.full_like(x, 3))
+    raises("coarse", DepthUpscaling(subscale((1, 4, 4), 3), fine, Levels((1, 4, 4), 5), 2).sample,
+           2, coarse=x + 3)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_docstring_examples_run(name):
+GOOD = Levels((1, 4, 4), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("kernel", lambda: MaskedConv2d(1, 1, 4)),
+        ("kernel", lambda: RowLSTM(3, 2)),
+        ("width", lambda: RowLSTM(0)),
+        ("width", lambda: DiagonalLSTM(0)),
+        ("kernel", lambda: GatedPixelCNN(3, (1, 4, 4), kernel=4)),
+        ("first", lambda: GatedPixelCNN(3, (1, 4, 4), first=1)),
+        ("first", lambda: CausalStack(3, (1, 4, 4), 4, [], first=1)),
+        ("layers", lambda: systems.pixelcnn(GOOD, blocks=-1)),
+        ("width", lambda: systems.pixelcnn(GOOD, width=0)),
+        ("dropout", lambda: systems.pixelcnn(GOOD, dropout=math.nan)),
+        ("layers", lambda: systems.row_lstm(GOOD, blocks=0)),
+        ("width", lambda: systems.diagonal_bilstm(GOOD, width=0)),
+        ("blocks", lambda: systems.gated_pixelcnn(GOOD, blocks=0)),
+        ("width", lambda: systems.gated_pixelcnn(GOOD, width=0)),
+        ("dropout", lambda: systems.gated_pixelcnn(GOOD, dropout=1.0)),
+        ("noise", lambda: systems.gated_pixelcnn(GOOD, noise=1.5)),
+        ("levels", lambda: systems.class_pixelcnn(GOOD, n_classes=1)),
+        ("n_components", lambda: systems.pixelcnnpp(GOOD, n_components=0)),
+        ("context_dim", lambda: GatedPixelCNN(3, (1, 4, 4), n_classes=2, context_dim=2)),
+        ("shape", lambda: PixelNetwork(NETS["gated"](4, (1, 4, 4)), (4, 4), 3, 3)),
+        ("shape", lambda: SubscaleNetwork(None, None, (1, 5, 4), 3)),
+        ("skip", lambda: systems.subscale(GOOD, skip=4)),
+        ("data", lambda: systems.pixelcnn(Levels((16,), 3))),
+        ("data", lambda: systems.gated_pixelcnn(Reals((1, 4, 4)))),
+        ("data", lambda: systems.subscale(GOOD, scale=3)),
+        ("data", lambda: systems.subscale(GOOD, scale=0)),
+        ("data", lambda: systems.size_upscaling(Levels((3, 4, 4), 3))),
+        ("scale", lambda: systems.size_upscaling(GOOD, scale=1)),
+        ("step", lambda: systems.depth_upscaling(GOOD, step=3)),
+        ("step", lambda: systems.size_and_depth_upscaling(GOOD, step=0)),
+        ("order", lambda: SizeUpscaling(gated((1, 2, 2), 3), gated((1, 4, 4), 3))),
+        ("first", lambda: SizeUpscaling(gated((1, 3, 2), 3), subscale((1, 4, 4), 3))),
+        ("levels", lambda: SizeUpscaling(gated((1, 2, 2), 2), subscale((1, 4, 4), 3))),
+        ("coarse", lambda: DepthUpscaling(gated((1, 4, 4), 3), gated((1, 4, 4), 3), GOOD, 2)),
+        ("i", lambda: seen_from(NETS["gated"](4, (1, 4, 4)), torch.randn(1, 4, 4, 4), 4, 0)),
+        ("scale", lambda: ordering.subscale_ranks(4, 6, 4)),
+        ("rank", lambda: ordering.order_of_ranks(ordering.parallel_groups(4, 4))),
+        ("x", lambda: ordering.split_depth(torch.rand(3), 4)),
+        ("step", lambda: ordering.split_depth(torch.arange(3), 0)),
+    ],
+)
+def test_sizes_that_cannot_work_are_refused_when_built(name, make):
+    raises(name, make)
+
+
+def test_mnist_recipe_takes_a_step_at_its_own_size():
     torch.set_default_dtype(torch.float32)
-    module = importlib.import_module(f"dgm.autoregressive.{name}")
-    names = {"torch": torch, "nn": nn, "F": torch.nn.functional}
-    assert doctest.testmod(module, extraglobs=names).failed == 0
-    assert pixelrnn.skew is skew
+    entry = next(e for e in systems.ENTRIES if e.name == "gated_pixelcnn")
+    recipe = entry.recipes["mnist"]
+    assert recipe.scale == "gpu"
+    x = torch.randint(256, (2, 1, 28, 28), dtype=torch.uint8)
+    model = entry.build(Levels((1, 28, 28), 256), **recipe.sizes)
+    dataset = SimpleNamespace(train=x, val=x)
+    found = recipe.train(model, dataset, 0, **recipe.fit | dict(steps=1, batch_size=1, warmup=0))
+    assert math.isfinite(found.best_val)

@@ -6,6 +6,7 @@ import http.server
 import io
 import re
 import shutil
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -202,6 +203,16 @@ def test_source_is_the_code_that_runs_with_links_to_its_file():
     assert text.count("```python\nclass AffineCoupling(nn.Module):") == 1
     assert "https://github.com/-OWNER/REPO/blob/main/dgm/flow/coupling.py" in text
     assert text.rstrip().endswith("```")
+
+
+def test_source_announces_what_it_shows():
+    told = []
+    sys.addaudithook(lambda event, args: told.append(args) if event == "dgm.plot.source" else None)
+    plot.source(AffineCoupling.forward, plot.images)
+    assert told == [
+        ("dgm/flow/coupling.py", "AffineCoupling.forward"),
+        ("dgm/plot/draw.py", "images"),
+    ]
 
 
 def test_source_links_to_the_file_beside_a_notebook_of_the_checkout(monkeypatch):

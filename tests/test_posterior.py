@@ -9,15 +9,18 @@ import torch
 from torch import distributions as D
 from torch import nn
 
+from dgm import zoo
+from dgm.autoregressive.autoregressive import Autoregressive
+from dgm.autoregressive.law import MixtureLaw
+from dgm.data.four_sensors import FourSensors
+from dgm.distribution.support import Levels, Reals
 from dgm.nets.masked_mlp import MaskedMLP
-from dgm.vae.autoregressive_prior import AutoregressivePrior
-from dgm.vae.flow_posterior import FlowPosterior
-from dgm.vae.four_sensors import FourSensors
-from dgm.vae.gaussian_posterior import GaussianPosterior
-from dgm.vae.householder import Householder
-from dgm.vae.inverse_autoregressive import InverseAutoregressive
-from dgm.vae.planar import Planar, invertible_direction
-from dgm.vae.sylvester import (
+from dgm.posterior.flow_posterior import FlowEncoder
+from dgm.posterior.full_covariance import FullCovariance
+from dgm.posterior.householder import Householder
+from dgm.posterior.inverse_autoregressive import InverseAutoregressive
+from dgm.posterior.planar import Planar, invertible_direction
+from dgm.posterior.sylvester import (
     HouseholderBasis,
     OrthogonalBasis,
     ReversalBasis,
@@ -25,7 +28,8 @@ from dgm.vae.sylvester import (
     orthogonalise,
     sylvester_step,
 )
-from dgm.vae.vamp_prior import VampPrior
+from dgm.posterior.vamp_prior import VampPrior
+from dgm.vae.gaussian_posterior import GaussianEncoder
 
 pytestmark = pytest.mark.usefixtures("float64")
 randomized = partial(contract.moved, std=0.6)
@@ -34,8 +38,7 @@ SLOW = "fits_a_toy_law"  # they differ from the triangular variant by a basis, a
 
 
 @contract.over(
-    "vae",
-    chapter="06",
+    "posterior",
     without={
         "orthogonal_sylvester_vae": SLOW,
         "householder_sylvester_vae": SLOW,
@@ -58,6 +61,7 @@ def layers():
     """One randomised layer of every kind, on 5 coordinates and a context of 3."""
     linear = lambda n: nn.Linear(CONTEXT, n)  # noqa: E731
     made = {
+        "full_covariance": FullCovariance(linear(DIM * (DIM - 1) // 2), DIM),
         "householder": Householder(linear(DIM), DIM, 3),
         "planar": Planar(linear(2 * DIM + 1), DIM),
         "sylvester_orthogonal": sylvester(OrthogonalBasis(linear(DIM * 2), DIM, 2), 2),
@@ -167,6 +171,11 @@ def test_orthogonalisation_converges_to_the_nearest_orthogonal_matrix():
     torch.testing.assert_close(ours, u @ vh, rtol=0, atol=1e-9)
 
 
+def test_large_matrices_are_made_orthogonal_in_single_precision_too():
+    q = orthogonalise(torch.randn(8, 64, 64, dtype=torch.float32))
+    assert (q.mT @ q - torch.eye(64, dtype=torch.float32)).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize(
     "basis",
     [
@@ -204,14 +213,14 @@ def test_masked_net_is_strictly_autoregressive():
         ("dim", lambda: Householder(nn.Identity(), 0)),
         ("n_reflections", lambda: Householder(nn.Identity(), 2, 0)),
         ("dim", lambda: Planar(nn.Identity(), 0)),
+        ("dim", lambda: FullCovariance(nn.Identity(), 0)),
         ("n_vectors", lambda: Sylvester(nn.Identity(), nn.Identity(), 0)),
         ("n_vectors", lambda: OrthogonalBasis(nn.Identity(), 2, 3)),
         ("n_reflections", lambda: HouseholderBasis(nn.Identity(), 2, 0)),
         ("dim", lambda: ReversalBasis(0, True)),
         ("features", lambda: MaskedMLP(0, 2)),
-        ("levels", lambda: FlowPosterior(nn.Identity(), nn.Identity(), [], levels=1)),
-        ("dim", lambda: AutoregressivePrior(nn.Identity(), 0)),
-        ("n_components", lambda: AutoregressivePrior(nn.Identity(), 2, 0)),
+        ("data", lambda: zoo.get("gaussian_vae").build(Reals((4,)))),
+        ("data", lambda: zoo.get("sylvester_conv_vae").build(Levels((4,), 3))),
     ],
 )
 def test_bad_sizes_are_named(name, make):
@@ -237,9 +246,17 @@ def test_dependent_columns_are_refused():
 # --- the posterior --------------------------------------------------------------------------------
 
 
-def posterior_of(made, dim=2, context=3, levels=None):
-    encoder = nn.Sequential(nn.Linear(4, context), nn.Tanh())
-    return randomized(FlowPosterior(encoder, nn.Linear(context, 2 * dim), made, levels), std=0.4)
+def encoder_of(made, dim=2, context=3):
+    net = nn.Sequential(nn.Linear(4, context), nn.Tanh())
+    start = GaussianEncoder(nn.Linear(context, 2 * dim), dim)
+    return randomized(FlowEncoder(net, start, made), std=0.4)
+
+
+def drawn(encoder, x, eps):
+    """The draw made of eps, and its log density."""
+    q = encoder(x)
+    z = q.from_noise(eps)
+    return z, q.log_prob(z)
 
 
 def planar_flow(dim=2, context=3):
@@ -270,83 +287,134 @@ def test_posterior_is_a_density_of_its_draws(name):
 
     Independent of the Jacobians: the target is a Gaussian, the weights use log q alone.
     """
-    posterior = posterior_of(FLOWS[name]())
+    encoder = encoder_of(FLOWS[name]())
     eps, area = grid(reach=8.0, n=800)
-    x = torch.randn(1, 4).expand(len(eps), -1)
+    x = torch.randn(1, 4)
     with torch.no_grad():
-        z, log_q = posterior(x, eps)
-        typical = posterior(x[:500])[0]
+        z, log_q = drawn(encoder, x, eps[:, None])
+        typical = encoder(x).rsample((500,))[:, 0]
     base = D.Independent(D.Normal(torch.zeros(2), torch.ones(2)), 1).log_prob(eps)
     target = D.Independent(D.Normal(typical.mean(0), 0.5 * typical.std(0)), 1)
-    total = (target.log_prob(z) - log_q + base).exp().sum() * area
+    total = (target.log_prob(z[:, 0]) - log_q[:, 0] + base).exp().sum() * area
     assert abs(total - 1) < 0.02
 
 
-def test_flow_posterior_without_layers_is_the_gaussian():
-    posterior, x = posterior_of([]), torch.randn(6, 4)
-    z, log_q = posterior(x)
-    mean, s = posterior.start(posterior.context(x)).chunk(2, 1)
-    law = D.Independent(D.Normal(mean, (5 * torch.tanh(s / 5)).exp()), 1)
-    torch.testing.assert_close(log_q, law.log_prob(z), rtol=0, atol=1e-12)
+def test_without_layers_the_posterior_is_the_gaussian():
+    encoder, x = encoder_of([]), torch.randn(6, 4)
+    q, z = encoder(x), torch.randn(9, 6, 2)
+    law = encoder.start(encoder.net(x))
+    torch.testing.assert_close(q.log_prob(z), law.log_prob(z), rtol=0, atol=1e-12)
 
 
-def test_integers_are_scaled_and_noise_can_be_given():
-    posterior = posterior_of(planar_flow(), levels=5)
-    x, eps = torch.randint(0, 5, (6, 4)), torch.randn(6, 2)
-    other = FlowPosterior(posterior.encoder, posterior.start, posterior.layers)
-    torch.testing.assert_close(posterior(x, eps), other(x / 2 - 1.0, eps))
+def test_many_draws_are_those_of_each_example():
+    encoder, x, eps = encoder_of(planar_flow()), torch.randn(3, 4), torch.randn(5, 3, 2)
+    z, log_q = drawn(encoder, x, eps)
+    for k in range(5):
+        for b in range(3):
+            alone = drawn(encoder, x[b : b + 1], eps[k, b : b + 1])
+            torch.testing.assert_close((z[k, b : b + 1], log_q[k, b : b + 1]), alone)
+
+
+def test_a_posterior_of_layers_knows_its_last_draw_only():
+    q = encoder_of(planar_flow())(torch.randn(3, 4))
+    z = q.rsample()
+    assert q.log_prob(z).shape == (3,)
+    for other in (z.clone(), torch.randn(3, 2)):
+        with pytest.raises(ValueError, match=r"\bz\b.*last draw"):
+            q.log_prob(other)
+    q.rsample()
+    with pytest.raises(ValueError, match=r"\bz\b"):
+        q.log_prob(z)
 
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_log_q_of_a_posterior_is_the_autograd_one(name):
-    posterior, x, eps = posterior_of(FLOWS[name]()), torch.randn(3, 4), torch.randn(3, 2)
-    _, log_q = posterior(x, eps)
+    encoder, x, eps = encoder_of(FLOWS[name]()), torch.randn(3, 4), torch.randn(3, 2)
+    log_q = drawn(encoder, x, eps)[1]
     for b in range(3):
-        draw = lambda e, b=b: posterior(x[b : b + 1], e[None])[0][0]  # noqa: E731
+        draw = lambda e, b=b: drawn(encoder, x[b : b + 1], e[None])[0][0]  # noqa: E731
         brute = torch.func.jacrev(draw)(eps[b]).slogdet()[1]
         base = D.Normal(0.0, 1.0).log_prob(eps[b]).sum()
         torch.testing.assert_close(log_q[b], base - brute, rtol=0, atol=1e-10)
 
 
 def test_householder_cannot_change_the_kl_to_a_standard_normal():
-    """Draw for draw: lengths are kept, and so is the volume (section 67, item 10)."""
-    posterior = posterior_of([Householder(nn.Linear(3, 6), 6, 4)], dim=6)
+    """Draw for draw: lengths are kept, and so is the volume."""
+    encoder = encoder_of([Householder(nn.Linear(3, 6), 6, 4)], dim=6)
     x, eps = torch.randn(50, 4), torch.randn(50, 6)
-    z, log_q = posterior(x, eps)
-    plain = FlowPosterior(posterior.encoder, posterior.start, [])
-    z0, log_q0 = plain(x, eps)
+    z, log_q = drawn(encoder, x, eps)
+    z0, log_q0 = drawn(FlowEncoder(encoder.net, encoder.start, []), x, eps)
     prior = D.Independent(D.Normal(torch.zeros(6), torch.ones(6)), 1)
     difference = (log_q - prior.log_prob(z)) - (log_q0 - prior.log_prob(z0))
     assert difference.abs().max() < 1e-10
     assert (z - z0).norm(dim=1).min() > 1e-3  # but the codes themselves moved
 
 
-def test_householder_posterior_is_the_gaussian_with_rotated_covariance():
-    posterior = posterior_of([Householder(nn.Linear(3, 3), 3, 2)], dim=3)
-    x = torch.randn(1, 4)
-    mean, s = posterior.start(posterior.context(x)).chunk(2, 1)
-    scale = (5 * torch.tanh(s / 5)).exp()[0]
-    h = torch.func.jacrev(lambda v: posterior.layers[0](v[None], posterior.context(x))[0][0])(
-        mean[0]
-    )
-    law = D.MultivariateNormal(h @ mean[0], h @ torch.diag(scale**2) @ h.T)
-    z, log_q = posterior(x.expand(20, -1))
-    torch.testing.assert_close(log_q, law.log_prob(z), rtol=0, atol=1e-9)
+def turned_law(encoder, x):
+    """The Gaussian that a linear layer makes of the start, in closed form."""
+    h = encoder.net(x)
+    start, move = encoder.start(h), lambda v: encoder.layers[0](v[None], h)[0][0]
+    a = torch.func.jacrev(move)(start.mean[0])
+    return D.MultivariateNormal(a @ start.mean[0], a @ torch.diag(start.variance[0]) @ a.T)
+
+
+@pytest.mark.parametrize("layer", ["householder", "full_covariance"])
+def test_a_linear_layer_makes_a_gaussian_with_a_full_covariance(layer):
+    made = {
+        "householder": Householder(nn.Linear(3, 3), 3, 2),
+        "full_covariance": FullCovariance(nn.Linear(3, 3), 3),
+    }[layer]
+    encoder, x = encoder_of([made], dim=3), torch.randn(1, 4)
+    law, (z, log_q) = turned_law(encoder, x), drawn(encoder, x, torch.randn(20, 1, 3))
+    torch.testing.assert_close(log_q[:, 0], law.log_prob(z[:, 0]), rtol=0, atol=1e-9)
+    assert law.covariance_matrix.triu(1).abs().max() > 1e-3
+
+
+def test_a_triangular_layer_reaches_every_gaussian():
+    """mean and Cholesky factor solved for by hand: L = (I + T) diag s, mean = (I + T) m."""
+    factor = torch.tensor([[0.5, 0.0, 0.0], [-1.0, 2.0, 0.0], [0.3, 0.7, 1.5]])
+    mean, s = torch.tensor([1.0, -2.0, 0.4]), factor.diagonal()
+    unit = factor / s  # I + T, columns divided
+    below = torch.ones(3, 3, dtype=torch.bool).tril(-1)
+    net = nn.Module()
+    net.forward = lambda context: unit[below].expand(len(context), -1)
+    start = D.Independent(D.Normal(torch.linalg.solve(unit, mean), s), 1)
+    z0 = start.sample((5,))
+    z, log_det = FullCovariance(net, 3)(z0, torch.zeros(5, 1))
+    reference = D.MultivariateNormal(mean, scale_tril=factor).log_prob(z)
+    torch.testing.assert_close(start.log_prob(z0) - log_det, reference, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_posterior_draws_from_its_generator_alone(name):
+    q, state = encoder_of(FLOWS[name]())(torch.randn(3, 4)), torch.get_rng_state()
+    z = [q.rsample((2,), generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(z[0], z[1])
+    assert not torch.equal(z[0], z[2])
+    assert torch.equal(state, torch.get_rng_state())
 
 
 # --- priors ---------------------------------------------------------------------------------------
 
 
-def tiny_vamp(levels=None, **options):
-    posterior = GaussianPosterior(nn.Sequential(nn.Flatten(), nn.Linear(4, 4)), 2, levels)
-    return randomized(posterior, std=0.3), VampPrior(posterior, 3, (1, 2, 2), levels, **options)
+PIXELS = Levels((1, 2, 2), 5)
+
+
+def tiny_vamp(data=PIXELS, **options):
+    encoder = GaussianEncoder(nn.Sequential(nn.Flatten(), nn.Linear(4, 4)), 2)
+    return randomized(encoder, std=0.3), VampPrior(encoder, 3, data, **options)
+
+
+def chain(dim, n_components):
+    law = MixtureLaw(dim, n_components)
+    return Autoregressive(MaskedMLP(dim, law.out_features, 12), law, Reals((dim,)))
 
 
 def priors():
     """Every learned prior of this chapter over two coordinates."""
     return {
-        "vamp": randomized(tiny_vamp(5)[1], std=0.5),
-        "autoregressive": randomized(AutoregressivePrior(MaskedMLP(2, 9, 12), 2, 3), std=0.25),
+        "vamp": randomized(tiny_vamp()[1], std=0.5),
+        "autoregressive": randomized(chain(2, 3), std=0.25),
     }
 
 
@@ -366,31 +434,47 @@ def test_prior_integrates_to_one_and_samples_follow_it(name):
     assert abs((z.prod(1) > 0).double().mean() - inside) < 5 * 0.5 / 200
 
 
+@pytest.mark.parametrize("name", ["vamp", "autoregressive"])
+def test_a_prior_draws_from_its_generator_alone(name):
+    prior = priors()[name]
+    state = torch.get_rng_state()
+    z = [prior.sample(20, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(z[0], z[1])
+    assert not torch.equal(z[0], z[2])
+    assert torch.equal(state, torch.get_rng_state())
+    assert prior.sample(0).shape == (0, 2)
+    with pytest.raises(ValueError, match=r"\bn\b"):
+        prior.sample(-1)
+
+
 def test_vamp_prior_is_the_mixture_of_its_posteriors():
-    posterior, prior = tiny_vamp()
-    z, law = torch.randn(7, 2), posterior.distribution(prior.pseudo_inputs())
+    encoder, prior = tiny_vamp(Reals((1, 2, 2)))
+    z, q = torch.randn(7, 2), encoder(prior.pseudo_inputs())
+    law = D.Independent(D.Normal(q.mean, q.stddev), 1)
     reference = D.MixtureSameFamily(D.Categorical(logits=prior.logits), law)
     torch.testing.assert_close(prior.log_prob(z), reference.log_prob(z), rtol=0, atol=1e-12)
 
 
 def test_vamp_prior_with_the_data_as_inputs_is_the_aggregate_posterior():
     """The prior that maximises the ELBO of a given encoder on given data."""
-    posterior, _ = tiny_vamp(5)
+    encoder, _ = tiny_vamp()
     x = torch.randint(1, 4, (20, 1, 2, 2), dtype=torch.uint8)
-    best = VampPrior(posterior, 20, (1, 2, 2), 5)
+    best = VampPrior(encoder, 20, PIXELS)
     best.start_from(x)
-    z = posterior.distribution(x).sample((200,)).flatten(0, 1)
-    aggregate = posterior.distribution(x).log_prob(z[:, None]).logsumexp(1) - math.log(20)
+    assert sorted(best.pseudo_inputs().flatten().round().tolist()) == sorted(x.flatten().tolist())
+    q = encoder(PIXELS.scaled(x))
+    z = q.rsample((200,)).flatten(0, 1)
+    aggregate = q.log_prob(z[:, None]).logsumexp(1) - math.log(20)
     torch.testing.assert_close(best.log_prob(z), aggregate, rtol=0, atol=1e-9)
-    for other in (tiny_vamp(5)[1], priors()["autoregressive"]):
+    for other in (tiny_vamp()[1], priors()["autoregressive"]):
         assert other.log_prob(z).mean() < aggregate.mean()
 
 
 def test_vamp_prior_does_not_own_the_encoder_and_trains_it_all_the_same():
-    posterior, prior = tiny_vamp(5)
+    encoder, prior = tiny_vamp()
     assert set(prior.state_dict()) == {"raw", "logits"}
     prior.log_prob(torch.randn(3, 2)).sum().backward()
-    assert all(p.grad.abs().max() > 0 for p in (*posterior.parameters(), *prior.parameters()))
+    assert all(p.grad.abs().max() > 0 for p in (*encoder.parameters(), *prior.parameters()))
     u = prior.pseudo_inputs()
     assert u.min() > 0
     assert u.max() < 4
@@ -403,27 +487,18 @@ def test_vamp_prior_does_not_own_the_encoder_and_trains_it_all_the_same():
         (r"\bweights\b.*sum to 1, got a sum of 1.2", {"weights": torch.tensor([0.5, 0.7])}),
         (r"\bweights\b.*positive", {"weights": torch.tensor([1.5, -0.5])}),
         (r"\bweights\b.*2 positive", {"weights": torch.ones(3) / 3}),
-        (r"\bposterior\b.*distribution", {"posterior": nn.Identity()}),
     ],
 )
 def test_vamp_prior_refuses_what_is_no_mixture(match, options):
-    made = {"posterior": tiny_vamp()[0], "n_inputs": 2, "shape": (4,)} | options
+    made = {"encoder": tiny_vamp()[0], "n_inputs": 2, "data": PIXELS} | options
     with pytest.raises(ValueError, match=match):
         VampPrior(**made)
 
 
-def test_autoregressive_prior_of_one_component_is_an_affine_chain():
-    """With one Gaussian per step the density is that of the inverse chain: eps -> z."""
-    prior = randomized(AutoregressivePrior(MaskedMLP(4, 3, 12), 4, 1), std=0.5)
-    z = torch.randn(1, 4)
-
-    def noise(v):
-        _, m, s = prior.conditionals(v[None])
-        return ((v[None, :, None] - m) * (-s).exp())[0, :, 0]
-
-    brute = torch.func.jacrev(noise)(z[0]).slogdet()[1]
-    base = D.Normal(0.0, 1.0).log_prob(noise(z[0])).sum()
-    torch.testing.assert_close(prior.log_prob(z)[0], base + brute, rtol=0, atol=1e-10)
+def test_a_posterior_of_layers_cannot_be_a_vamp_prior():
+    prior = VampPrior(encoder_of(planar_flow()), 2, Reals((4,)))
+    with pytest.raises(ValueError, match=r"\bz\b.*last draw"):
+        prior.log_prob(torch.zeros(3, 2))
 
 
 # --- posteriors that can be seen ------------------------------------------------------------------
@@ -446,12 +521,12 @@ def test_the_gap_of_a_gaussian_is_its_kl():
     """Quadrature over the noise against the closed form, for the sum sensor."""
     torch.set_default_dtype(torch.float32)
     sensors = FourSensors()
-    q = FlowPosterior(nn.Identity(), nn.Linear(4, 4), [])
+    encoder = FlowEncoder(nn.Identity(), GaussianEncoder(nn.Linear(4, 4), 2), [])
     with torch.no_grad():
-        mean, s = q.start(sensors.example(0)).chunk(2, 1)
+        q = encoder(sensors.example(0))
     a = torch.ones(2, 1)
     covariance = torch.linalg.inv(torch.eye(2) + a @ a.T / 0.09)
     truth = D.MultivariateNormal(covariance @ a[:, 0] * 1.5 / 0.09, covariance)
-    law = D.MultivariateNormal(mean[0], torch.diag((5 * torch.tanh(s[0] / 5)).exp() ** 2))
+    law = D.MultivariateNormal(q.mean[0], torch.diag(q.variance[0]))
     expected = D.kl_divergence(law, truth).item()
-    assert sensors.gaps(q)[0] == pytest.approx(expected, abs=2e-3 * (1 + expected))
+    assert sensors.gaps(encoder)[0] == pytest.approx(expected, abs=2e-3 * (1 + expected))

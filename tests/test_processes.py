@@ -19,13 +19,17 @@ from dgm.train.processes import join
 class Scaled(nn.Module):
     """A regression on itself whose first layer is initialised from the first batch."""
 
-    def __init__(self, noise=0.0):
+    def __init__(self, noise=0.0, stop=10**9):
         super().__init__()
         self.noise, self.first = noise, nn.Parameter(torch.zeros(3))
+        self.calls, self.stop = 0, stop  # training batches seen, and when the power fails
         self.net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3))
         self.register_buffer("ready", torch.tensor(False))
 
     def loss(self, x):
+        self.calls += self.training
+        if self.calls > self.stop:
+            raise KeyboardInterrupt
         if not self.ready:
             self.first.data.copy_(x.std(0))
             self.ready.fill_(True)
@@ -34,24 +38,12 @@ class Scaled(nn.Module):
         return ((self.net(x) - x / self.first) ** 2).sum(1)
 
 
-def train(batch_size, noise=0.0, **options):
+def train(batch_size, noise=0.0, stop=10**9, **options):
     torch.manual_seed(0)
-    x, model = torch.randn(90, 3) * torch.tensor([1.0, 2.0, 3.0]), Scaled(noise)
+    x, model = torch.randn(90, 3) * torch.tensor([1.0, 2.0, 3.0]), Scaled(noise, stop)
     settings = {"steps": 41, "eval_every": 10, "lr": 0.01, "progress": False, "average": 0.8}
     settings |= {"batch_size": batch_size, "clip_norm": 1.0} | options
     return model, fit(model, x[:70], val=x[70:], **settings)
-
-
-def stop_after(step):
-    calls = []
-
-    def stop(x):
-        calls.append(0)
-        if len(calls) > step + 1:  # one call more: the initialisation
-            raise KeyboardInterrupt
-        return x
-
-    return stop
 
 
 def of_one_process(folder):
@@ -60,10 +52,10 @@ def of_one_process(folder):
     found = {"processes": processes, "runs": {}, "noise": []}
     runs = {"plain": train(8, progress=True, checkpoint=folder / "plain.ckpt")}
     runs["noisy"] = train(8, noise=0.5)
-    train(8, augment=lambda x: found["noise"].append(torch.rand(()).item()) or x)
+    train(8, augment=lambda x, step: found["noise"].append(torch.rand(()).item()) or x)
     options = {"noise": 0.5, "checkpoint": folder / "resumed.ckpt"}
     with pytest.raises(KeyboardInterrupt):
-        train(8, augment=stop_after(25), **options)
+        train(8, stop=26, **options)  # one call more than steps: the initialisation
     runs["resumed"] = train(8, **options)
     for name, (model, done) in runs.items():
         state = {key: tensor.tolist() for key, tensor in model.state_dict().items()}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import os
 
 import numpy as np
@@ -38,11 +39,14 @@ def test_the_file_has_the_agreed_format(checkout):
                 "value": 93.4123,
                 "unit": "nats",
                 "kind": "bound",
+                "k": None,
                 "published": 126.1,
+                "rerun": None,
                 "source": "Tomczak (2022), notebook 3",
                 "tolerance": 0.05,
             }
         ],
+        "claims": [],
     }
 
 
@@ -101,19 +105,44 @@ def test_a_changed_description_is_written_but_the_value_stays(checkout):
     assert (read(checkout)[0]["value"], read(checkout)[0]["published"]) == (93.4123, 126.1)
 
 
-def test_an_update_takes_the_new_values_and_drops_what_is_no_longer_recorded(checkout, monkeypatch):
-    ledger = Ledger("13_flows")
-    for name in ("gone", "digits_test_nats", "other"):
-        ledger.record(**NATS | {"name": name})
+def test_an_update_takes_the_new_values_one_by_one(checkout, monkeypatch):
+    for name in ("other", "digits_test_nats"):
+        Ledger("13_flows").record(**NATS | {"name": name})
     monkeypatch.setenv("DGM_RESULTS", "update")
     ledger = Ledger("13_flows")
-    assert len(read(checkout)) == 3  # nothing is lost before the first figure is there
-    ledger.record(**NATS | {"value": 50.0})
-    ledger.record(**NATS | {"name": "other", "value": 60.0})
-    assert [(f["name"], f["value"]) for f in read(checkout)] == [
-        ("digits_test_nats", 50.0),
-        ("other", 60.0),
-    ]
+    ledger.record(**NATS | {"value": 50.0})  # and the run is stopped here: nothing is lost
+    assert [f["value"] for f in read(checkout)] == [50.0, 93.4123]
+
+
+def test_a_run_with_a_folder_of_its_own_leaves_the_ledger_alone(checkout, monkeypatch, tmp_path):
+    Ledger("13_flows").record(**NATS)
+    before = path(checkout).read_bytes()
+    monkeypatch.setenv("DGM_RESULTS_IN", str(tmp_path / "run"))
+    Ledger("13_flows").record(**NATS)  # only an update goes there
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("DGM_RESULTS", "update")
+    Ledger("13_flows").record(**NATS | {"name": "new"})
+    assert path(checkout).read_bytes() == before
+    made = json.loads((tmp_path / "run/laptop/13_flows.json").read_text())
+    assert [f["name"] for f in made["figures"]] == ["new"]  # what is no longer recorded is gone
+
+
+def write_forty(model):
+    ledger = Ledger("13_flows")
+    for k in range(40):
+        ledger.timing("N3", model, f"f{k}", k)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="locks of Unix")
+def test_two_runs_at_once_lose_nothing(checkout):
+    fork = multiprocessing.get_context("fork")
+    runs = [fork.Process(target=write_forty, args=(f"m{k}",)) for k in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert len(read(checkout)) == 120
+    assert [p.name for p in path(checkout).parent.iterdir()] == ["13_flows.json"]
 
 
 def test_a_write_that_fails_leaves_the_older_file(checkout, monkeypatch):
@@ -122,12 +151,13 @@ def test_a_write_that_fails_leaves_the_older_file(checkout, monkeypatch):
     before = path(checkout).read_bytes()
 
     def full(*_):
-        raise OSError("No space left on device")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"13_flows\.json could not be written: No space"):
         ledger.record(**NATS | {"name": "second"})
     assert path(checkout).read_bytes() == before
+    assert [p.name for p in path(checkout).parent.iterdir()] == ["13_flows.json"]
 
 
 def test_scales_have_files_of_their_own(checkout, monkeypatch):
@@ -152,6 +182,37 @@ def test_outside_a_checkout_a_figure_is_printed_and_nothing_is_written(
     assert results.load() == []
     with pytest.raises(ValueError, match="row must be"):  # the checks hold there too
         Ledger("13_flows").record(**NATS | {"row": "x"})
+
+
+def test_the_short_lines_record_what_the_long_one_does(checkout):
+    ledger = Ledger("13_flows")
+    source = "https://arxiv.org/abs/1807.03039"
+    assert ledger.bound("N4", "glow", "iw_nats", 92.1, "nats", 0.3, k=64) is None
+    ledger.exact("F7", None, "log10_count", 866967, "digits", 0)
+    ledger.estimate("N4", "glow", "gain", 1.5, "nats", 0.5, published=3.35, source=source)
+    ledger.estimate("N4", "glow", "loss", 1.5, "nats", 0.5, rerun=1.4, source="intro_dgm")
+    ledger.identity("N4", "glow", "inverts", True)
+    ledger.identity("N4", "glow", "misses", 1e-7, "1", 1e-6)
+    ledger.timing("N4", "glow", "sample_ms", 3.1, "ms")
+    found = {f["name"]: f for f in read(checkout)}
+    kinds = ["exact", "bound", "estimate", "estimate", "identity", "identity", "estimate"]
+    names = ["log10_count", "iw_nats", "gain", "loss", "inverts", "misses", "sample_ms"]
+    assert [found[name]["kind"] for name in names] == kinds
+    assert found["iw_nats"]["k"] == 64
+    assert (found["gain"]["published"], found["gain"]["rerun"]) == (3.35, None)
+    assert (found["loss"]["published"], found["loss"]["rerun"]) == (None, 1.4)
+    assert (found["sample_ms"]["unit"], found["sample_ms"]["tolerance"]) == ("ms", None)
+
+
+def test_an_older_file_is_read_and_missing_fields_are_null(checkout):
+    Ledger("13_flows").record(**NATS)
+    old = json.loads(path(checkout).read_text())
+    for field in ("k", "rerun"):
+        del old["figures"][0][field]
+    del old["claims"]
+    path(checkout).write_text(json.dumps(old))
+    Ledger("13_flows").record(**NATS)
+    assert results.load()[0]["rerun"] is None
 
 
 def test_inside_a_checkout_recording_is_silent(checkout, capsys):
@@ -201,6 +262,13 @@ def test_numbers_of_every_kind_are_written_as_plain_json(checkout, value, writte
         ({"name": "Test nats"}, "name must be lower-case words"),
         ({"name": None}, "name must be"),
         ({"model": "RealNVP"}, "model must be lower-case"),
+        ({"model": 3}, "model must be lower-case words joined by _, got 3"),
+        ({"name": 3}, "name must be lower-case words joined by _, got 3"),
+        ({"k": 0}, "k must be a number of draws, at least 1"),
+        ({"k": True}, "k must be a number of draws"),
+        ({"k": 64, "kind": "exact"}, "k of 'digits_test_nats' is for importance-weighted bounds"),
+        ({"rerun": 3.0}, "source must say where the rerun value"),
+        ({"source": 3}, "source must be words or an address, got 3"),
         ({"published": 3.0}, "source must say where the published value"),
         ({"published": math.inf, "source": "x"}, "published must be a finite"),
     ],
@@ -214,8 +282,10 @@ def test_a_bad_field_is_named_and_nothing_is_written(checkout, change, message):
 def test_a_bad_chapter_name_a_bad_mode_and_a_damaged_file_are_named(checkout, monkeypatch):
     with pytest.raises(ValueError, match=r"chapter must be a notebook's stem, got '13\.ipynb'"):
         Ledger("13.ipynb")
-    path(checkout).parent.mkdir()
-    for damaged in ("", "[]", '{"figures": [{"row": "N3"}]}'):
+    Ledger("13_flows").record(**NATS)
+    whole = path(checkout).read_text()
+    poisoned = [whole.replace("93.4123", word) for word in ("NaN", "Infinity", '"9"', "null")]
+    for damaged in ("", "[]", '{"figures": [{"row": "N3"}]}', *poisoned):
         path(checkout).write_text(damaged)
         with pytest.raises(ValueError, match=r"13_flows\.json is not a ledger"):
             Ledger("13_flows").record(**NATS)

@@ -22,7 +22,7 @@ def test_a_table_shows_units_dashes_and_truth_and_escapes_html(checkout):
         "| --- | --- | --- | --- | --- |\n"
         "| F7 | log10_count | 866,967 digits | – | – |\n"
         "| N1 | inverts | holds | – | – |\n"
-        "| N3 | digits_test_nats | 93.4123 nats | 126.1 nats | a \\| b <i> |"
+        "| N3 | digits_test_nats | 93.4123 nats | 126.1 nats | a \\| b \\<i> |"
     )
     html = table._repr_html_()
     assert "a | b &lt;i&gt;" in html
@@ -42,6 +42,9 @@ def test_a_table_filters_by_row_chapter_name_and_model(checkout):
     count = lambda **wish: len(results.table(**wish).cells)  # noqa: E731
     assert count() == 4
     assert count(rows=("N3", "F1")) == 2
+    assert (count(rows="N3"), count(rows="N3 N4"), count(rows="N")) == (2, 4, 0)
+    Ledger("13_flows").record(**NATS | {"row": "N15"})
+    assert [row[0] for row in results.table(rows="N15").cells] == ["N15"]
     assert count(chapter="14_other") == 2
     assert count(model="glow", chapter="13_flows") == 1
     assert count(name="train_seconds") == 0

@@ -3,6 +3,7 @@
 import itertools
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import contract
 import pytest
@@ -11,20 +12,28 @@ import torch.nn.functional as F
 from matplotlib import pyplot as plt
 from torch import nn
 
+from dgm import zoo
 from dgm.audit import audit
-from dgm.autoregressive import token_sampling
-from dgm.autoregressive.influence import influence
-from dgm.autoregressive.lstm import RecurrentBackbone
-from dgm.autoregressive.token_model import TokenModel
-from dgm.autoregressive.transformer import CausalAttention, Transformer, rotary
-from dgm.autoregressive.wavenet import GatedResidualBlock, WaveNet, delayed, receptive_field
+from dgm.autoregressive.autoregressive import Autoregressive
+from dgm.autoregressive.law import LevelLaw
+from dgm.data.markov import QuantisedEcho
+from dgm.distribution.support import Levels
+from dgm.measure.influence import influence
+from dgm.nets.lstm import RecurrentBackbone
+from dgm.nets.tokens import TokenNet
+from dgm.nets.transformer import CausalAttention, Transformer, rotary
+from dgm.nets.wavenet import GatedResidualBlock, WaveNet, delayed, receptive_field
 from dgm.plot import tokens
+from dgm.sequence import token_sampling
+from dgm.sequence.context_counts import ContextCounts
+from dgm.sequence.stream import stream_log_prob, write
+from dgm.zoo.sequence import train_text
 
 pytestmark = pytest.mark.usefixtures("float64")
 randomized = partial(contract.moved, std=0.4)
 
 
-@contract.over("autoregressive", chapter="12")
+@contract.over("sequence")
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
@@ -37,8 +46,36 @@ BACKBONES = {
 }
 
 
+def over(backbone, shape=(8,), levels=3, places=False, dropout=0.0, model=Autoregressive):
+    """The law of tokens around a backbone, as the zoo builds it."""
+    data = Levels(shape, levels)
+    net = TokenNet(backbone, levels, data.dims, places, dropout)
+    return model(net, LevelLaw(levels, data.dims, background=False), data)
+
+
 def made(name, shape=(8,), levels=3, places=False, dropout=0.0):
-    return randomized(TokenModel(BACKBONES[name](), shape, levels, places, dropout))
+    return randomized(over(BACKBONES[name](), shape, levels, places, dropout))
+
+
+def of_length(model, length):
+    """The same network and law for sequences of another length."""
+    data = Levels((length,), model.data.levels)
+    return Autoregressive(model.net, model.law, data).eval()
+
+
+def steps_of(model, v):
+    """Numbers of the network step by step, (B, T, levels)."""
+    state, rows = None, []
+    for t in range(v.shape[1]):
+        out, state = model.net.step(t, v, state)
+        rows.append(out)
+    return torch.stack(rows, 1)
+
+
+def after(prefix, length):
+    """What `sample` gets to keep these first tokens."""
+    known = F.pad(prefix, (0, length - len(prefix)))[None]
+    return dict(known=known, mask=torch.arange(length) < len(prefix))
 
 
 def every(levels, length):
@@ -62,18 +99,11 @@ def test_probabilities_of_all_256_binary_sequences_sum_to_one(name):
 
 
 @each_backbone
-def test_a_shorter_sequence_has_the_mass_of_all_that_begin_with_it(name):
-    model, states = made(name, (4,), 3), every(3, 4)
-    whole = model.log_prob(states).exp().view(9, 9).sum(1)
-    torch.testing.assert_close(model.log_prob(every(3, 2)).exp(), whole)
-
-
-@each_backbone
 @pytest.mark.parametrize(("shape", "levels"), [((6,), 5), ((1, 2, 3), 17)])
 def test_untrained_model_scores_log_levels_for_every_token_the_first_included(name, shape, levels):
-    model = TokenModel(BACKBONES[name](), shape, levels)
+    model = over(BACKBONES[name](), shape, levels)
     x = torch.randint(levels, (4, *shape))
-    log_p = model.token_log_prob(x)
+    log_p = model.place_terms(x)
     assert log_p.shape == x.shape
     torch.testing.assert_close(log_p, torch.full_like(log_p, -math.log(levels)))
     loss = torch.full((4,), 6 * math.log(levels))
@@ -82,12 +112,12 @@ def test_untrained_model_scores_log_levels_for_every_token_the_first_included(na
 
 @each_backbone
 def test_jacobian_of_the_logits_is_strictly_triangular(name):
-    model = made(name)
+    net = made(name).net
     x = torch.randint(3, (1, 8))
 
     def logits(start):
-        h = start + model.embedding(torch.cat((torch.tensor([[3]]), x[:, :-1]), 1))
-        return model.head(model.backbone(h))[0].sum(-1)
+        h = start + net.embed(torch.cat((torch.tensor([[3]]), x[:, :-1]), 1))
+        return net.head(net.backbone(h))[0].sum(-1)
 
     jacobian = torch.autograd.functional.jacobian(logits, torch.zeros(1, 8, 8))[:, 0]
     seen = jacobian.abs().sum(-1) > 0  # (output t, input position s), which holds token s - 1
@@ -117,10 +147,11 @@ def test_permuting_the_future_leaves_the_past_alone(name):
 
 @each_backbone
 def test_no_weight_knows_the_length(name):
-    short, long = made(name, (8,)), made(name, (40,))
-    long.load_state_dict(short.state_dict())
-    x = torch.randint(3, (2, 8))
-    assert torch.equal(short.log_prob(x), long.log_prob(x))
+    long, x = made(name, (40,)), torch.randint(3, (2, 40))
+    short = made(name, (8,))
+    short.load_state_dict(long.state_dict())
+    torch.testing.assert_close(short.place_terms(x[:, :8]), long.place_terms(x)[:, :8])
+    assert torch.equal(of_length(long, 8).log_prob(x[:, :8]), short.log_prob(x[:, :8]))
 
 
 # --- cached = uncached ----------------------------------------------------------------------------
@@ -130,13 +161,8 @@ def test_no_weight_knows_the_length(name):
 @pytest.mark.parametrize("places", [False, True])
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_stepwise_logits_are_those_of_the_full_pass_at_every_place(name, places, dtype, near):
-    model = made(name, (40,), places=places).to(dtype)
-    x, state, token, steps = torch.randint(3, (5, 40)), None, None, []
-    for t in range(40):
-        logits, state = model.step(token, t, state, n=5)
-        token = x[:, t]
-        steps.append(logits)
-    torch.testing.assert_close(torch.stack(steps, 1), model(x), rtol=0, atol=near)
+    model, x = made(name, (40,), places=places).to(dtype), torch.randint(3, (5, 40))
+    torch.testing.assert_close(steps_of(model, x), model.net(x), rtol=0, atol=near)
 
 
 @each_backbone
@@ -144,7 +170,7 @@ def test_stepwise_logits_are_those_of_the_full_pass_at_every_place(name, places,
 def test_cached_and_uncached_sampling_draw_the_same(name, given):
     model, prefix = made(name, (20,)), torch.randint(3, (given,))
     draws = [
-        model.sample(7, prefix=prefix, cached=cached, generator=generator())
+        model.sample(7, **after(prefix, 20), cached=cached, generator=generator())
         for cached in (True, False)
     ]
     assert torch.equal(*draws)
@@ -176,7 +202,7 @@ def test_continuations_of_a_prefix_follow_the_conditional_law(name):
     model, prefix = made(name, (4,), 2), torch.tensor([1, 0])
     states = torch.cat((prefix.expand(4, 2), every(2, 2)), 1)
     expected = model.log_prob(states).softmax(0)
-    drawn = model.sample(4000, prefix=prefix, generator=generator())
+    drawn = model.sample(4000, **after(prefix, 4), generator=generator())
     counts = torch.bincount(drawn[:, 2] * 2 + drawn[:, 3], minlength=4)
     error = (expected * (1 - expected) / 4000).sqrt()
     assert ((counts / 4000 - expected).abs() < 4.5 * error).all()
@@ -348,10 +374,25 @@ def test_equal_logits_are_cut_to_the_right_number():
     assert token_sampling.greedy(torch.zeros(5)).exp().tolist() == [1, 0, 0, 0, 0]
 
 
+@each_backbone
+@pytest.mark.parametrize("cut", ["top_k", "nucleus"])
+def test_a_cut_is_made_after_the_temperature(name, cut):
+    """Temperature first: at 0.5 the nucleus of 0.8 is smaller than at 1."""
+    model = made(name, (1,), 5)
+    log_p = model(torch.zeros(1, 1, dtype=torch.long))[0, 0]
+    if cut == "top_k":
+        adjust = partial(token_sampling.keep_top_k, top_k=3)
+    else:
+        adjust = partial(token_sampling.keep_nucleus, top_p=0.8)
+    drawn = model.sample(9000, temperature=0.5, adjust=adjust, generator=generator())[:, 0]
+    share, p = torch.bincount(drawn, minlength=5) / 9000, adjust(2 * log_p).softmax(0)
+    assert ((share - p).abs() < 4.5 * (p * (1 - p) / 9000).sqrt() + 1e-9).all()
+
+
 def test_small_temperatures_approach_greedy():
-    logits = torch.randn(9, 5)
-    cold = token_sampling.with_temperature(logits, 1e-4).softmax(-1)
-    torch.testing.assert_close(cold, token_sampling.greedy(logits).exp())
+    model = made("lstm")
+    cold = model.sample(3, temperature=1e-4, generator=generator())
+    assert torch.equal(cold, model.sample(3, adjust=token_sampling.greedy))
 
 
 def test_sampling_with_a_cut_never_draws_what_is_ruled_out():
@@ -368,15 +409,16 @@ def test_sampling_with_a_cut_never_draws_what_is_ruled_out():
 def leaks(model, x):
     """Does the prediction of a token change with the token itself?"""
     other = x.clone()
-    other[:, 4] = (other[:, 4] + 1) % model.levels
+    other[:, 4] = (other[:, 4] + 1) % model.data.levels
     return not torch.equal(model(x)[:, :5], model(other)[:, :5])
 
 
 @each_backbone
 def test_a_missing_shift_is_a_leak_and_does_not_sum_to_one(name):
     model, x = made(name, (4,), 3), torch.randint(3, (3, 4))
-    model.features = lambda known: model.backbone(model.embedding(torch.cat((known, x0), 1)))
-    x0 = x[:, -1:]
+    net = model.net
+    net.forward = lambda v: net.head(net.backbone(net.embed(v)))
+    assert abs(model.log_prob(every(3, 4)).exp().sum() - 1) > 1e-3
     other = x.clone()
     other[:, 0] = (other[:, 0] + 1) % 3
     assert not torch.equal(model(x)[:, 0], model(other)[:, 0])
@@ -386,22 +428,17 @@ def test_padding_on_the_wrong_side_is_a_leak(monkeypatch):
     model, x = made("wavenet", (8,)), torch.randint(3, (3, 8))
     assert not leaks(model, x)
     early = lambda h, by: torch.cat((h[:, by:], torch.zeros_like(h[:, :by])), 1)  # noqa: E731
-    monkeypatch.setattr("dgm.autoregressive.wavenet.delayed", early)
+    monkeypatch.setattr("dgm.nets.wavenet.delayed", early)
     assert leaks(model, x)
 
 
 def test_a_rotation_off_by_one_in_the_cache_is_noticed(monkeypatch):
     model, x = made("transformer", (6,)), torch.randint(3, (3, 6))
     monkeypatch.setattr(
-        "dgm.autoregressive.transformer.rotary",
+        "dgm.nets.transformer.rotary",
         lambda h, first=0: rotary(h, max(0, first - 1)),
     )
-    state, token, steps = None, None, []
-    for t in range(6):
-        logits, state = model.step(token, t, state, n=3)
-        token = x[:, t]
-        steps.append(logits)
-    assert (torch.stack(steps, 1) - model(x)).abs().max() > 1e-3
+    assert (steps_of(model, x) - model.net(x)).abs().max() > 1e-3
 
 
 def test_a_queue_one_too_short_is_noticed():
@@ -414,15 +451,15 @@ def test_a_queue_one_too_short_is_noticed():
     assert (torch.stack(outs, 1) - net(h)).abs().max() > 1e-3
 
 
-class FirstTokenFree(TokenModel):
+class FirstTokenFree(Autoregressive):
     """Wrong on purpose: the first token is not paid for."""
 
     def log_prob(self, x):
-        return self.token_log_prob(x)[:, 1:].sum(1)
+        return self.place_terms(x)[:, 1:].sum(1)
 
 
 def test_an_unmodelled_first_token_is_caught_by_the_audit():
-    model = FirstTokenFree(RecurrentBackbone(8), (4,), 3)
+    model = over(RecurrentBackbone(8), (4,), model=FirstTokenFree)
     report = audit(model, torch.randint(3, (16, 4)))
     assert report["sums or integrates to one"].verdict == "FAIL"
 
@@ -446,12 +483,14 @@ def test_bad_sequences_are_refused_by_name(name):
         ({"temperature": 0.0}, "temperature"),
         ({"temperature": -1.0}, "temperature"),
         ({"temperature": math.inf}, "temperature"),
-        ({"prefix": torch.zeros(8, dtype=torch.long)}, "prefix"),
-        ({"prefix": torch.zeros(30, dtype=torch.long)}, "prefix"),
-        ({"prefix": torch.zeros(3, 2, dtype=torch.long)}, "prefix"),
-        ({"prefix": torch.full((2,), 3)}, "prefix"),
-        ({"prefix": torch.full((2,), -1)}, "prefix"),
-        ({"prefix": torch.zeros(2)}, "prefix"),
+        ({"known": torch.zeros(1, 8, dtype=torch.long)}, "mask"),
+        ({"mask": torch.ones(8, dtype=torch.bool)}, "known"),
+        (after(torch.zeros(9, dtype=torch.long), 9), "known"),
+        (after(torch.full((2,), 3), 8), "known"),
+        (after(torch.full((2,), -1), 8), "known"),
+        (after(torch.zeros(2), 8), "known"),
+        ({**after(torch.zeros(2).long(), 8), "mask": torch.ones(8)}, "mask"),
+        ({"known": torch.zeros(3, 8).long(), "mask": torch.ones(8).bool()}, "known"),
     ],
 )
 def test_bad_options_of_sample_are_refused_by_name(options, name):
@@ -462,16 +501,15 @@ def test_bad_options_of_sample_are_refused_by_name(options, name):
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda: made("lstm").sample(0), "n"),
-        (lambda: TokenModel(RecurrentBackbone(8), (4,), 1), "levels"),
-        (lambda: TokenModel(RecurrentBackbone(8), (0,), 2), "shape"),
+        (lambda: made("lstm").sample(-1), "n"),
+        (lambda: TokenNet(RecurrentBackbone(8), 1, 4), "levels"),
+        (lambda: TokenNet(RecurrentBackbone(8), 2, 0), "size"),
         (lambda: WaveNet(8, 0), "n_layers"),
         (lambda: WaveNet(0, 3), "width"),
         (lambda: RecurrentBackbone(8, 0), "n_layers"),
         (lambda: Transformer(8, 0, 2), "n_layers"),
         (lambda: Transformer(10, 2, 4), "width"),
         (lambda: CausalAttention(8, 0), "n_heads"),
-        (lambda: token_sampling.with_temperature(torch.zeros(2), 0.0), "temperature"),
         (lambda: token_sampling.keep_top_k(torch.zeros(2), 0), "top_k"),
         (lambda: token_sampling.keep_top_k(torch.zeros(2), 1.5), "top_k"),
         (lambda: token_sampling.keep_nucleus(torch.zeros(2), 0.0), "top_p"),
@@ -491,47 +529,185 @@ def test_bad_arguments_are_refused_by_name(make, name):
 @pytest.mark.parametrize("length", [3, 8, 9, 30])
 def test_a_stream_is_scored_once_token_by_token_with_enough_before_it(name, length):
     model, stream = made(name, (8,)), torch.randint(3, (length,))
-    found = model.stream_log_prob(stream, keep=5)
+    found = stream_log_prob(model, stream, keep=5)
     assert found.shape == (length,)
     for t in range(length):
         begin = 0 if t < 8 else 3 * ((t - 8) // 3 + 1)
         window = stream[None, begin : t + 1]
         assert t < 8 or window.shape[1] > 5
-        torch.testing.assert_close(found[t], model.token_log_prob(window)[0, -1])
+        alone = of_length(model, window.shape[1]).place_terms(window)[0, -1]
+        torch.testing.assert_close(found[t], alone)
 
 
 def test_written_text_goes_on_after_its_prompt():
     model, prompt = made("transformer", (8,)), torch.tensor([1, 2, 0])
-    first, again = (model.write(prompt, 30, 5, generator=generator()) for _ in range(2))
+    first, again = (write(model, prompt, 30, 5, generator=generator()) for _ in range(2))
     assert len(first) == 30
     assert torch.equal(first, again)
     assert torch.equal(first[:3], prompt)
-    greedy = model.write(prompt, 20, 5, adjust=token_sampling.greedy)
-    assert greedy[8] == model(torch.cat((greedy[3:8], prompt[:1]))[None])[0, 5].argmax()
+    greedy = write(model, prompt, 20, 5, adjust=token_sampling.greedy)
+    assert (
+        greedy[8] == of_length(model, 6)(torch.cat((greedy[3:8], prompt[:1]))[None])[0, 5].argmax()
+    )
 
 
 def test_bad_streams_are_refused_by_name():
     model, stream = made("lstm"), torch.zeros(20, dtype=torch.long)
     for keep in (0, 8):
         with pytest.raises(ValueError, match="keep"):
-            model.stream_log_prob(stream, keep)
+            stream_log_prob(model, stream, keep)
         with pytest.raises(ValueError, match="keep"):
-            model.write(stream, 30, keep)
-    with pytest.raises(ValueError, match="stream"):
-        model.stream_log_prob(stream[None], 3)
+            write(model, stream, 30, keep)
+    for wrong in (stream[None], stream[:0]):
+        with pytest.raises(ValueError, match="stream"):
+            stream_log_prob(model, wrong, 3)
 
 
 @each_backbone
 def test_influence_is_the_jacobian_and_triangular(name):
     model, x = made(name, (2, 2, 2), places=True), torch.randint(3, (1, 2, 2, 2))
-    found = influence(model, x)
+    found, net = influence(model, x), model.net
     assert torch.equal(found > 0, torch.ones(8, 8).tril().bool())
     direction = torch.randn(3, generator=generator())
-    h = model.embedding(torch.cat((torch.tensor([[3]]), x.flatten(1)[:, :-1]), 1))
-    jacobian = torch.autograd.functional.jacobian(
-        lambda h: (model.head(model.backbone(h + model.places.weight)) @ direction)[0], h
-    )
+    h = net.embed(torch.cat((torch.tensor([[3]]), x.flatten(1)[:, :-1]), 1))
+    log_p = lambda h: net.head(net.backbone(h + net.places.weight)).log_softmax(-1)  # noqa: E731
+    jacobian = torch.autograd.functional.jacobian(lambda h: (log_p(h) @ direction)[0], h)
     torch.testing.assert_close(found, jacobian[:, 0].norm(dim=-1))
+
+
+# --- counts of what followed ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_counts_are_a_law_of_sequences_that_sums_to_one(order):
+    total = sum(ContextCounts(2, order).read(x).sum().exp() for x in every(2, 6))
+    assert total.item() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("order", [0, 2, 5])
+def test_masses_of_the_next_token_sum_to_one_and_read_tells_them(order):
+    counts, tokens = ContextCounts(4, order, discount=0.6), torch.randint(4, (300,)) // 2
+    for token in tokens:
+        table = counts.table()
+        assert table.min() > 0
+        assert table.sum().item() == pytest.approx(1, abs=1e-12)
+        assert counts.read(token[None]).exp().item() == pytest.approx(table[token].item())
+
+
+def test_counts_of_two_tokens_by_hand():
+    """abab|?: after b came a (1 of 1); alone, a was new once and b once, twice each is not counted.
+
+    Counts: a {b: 2}, b {a: 1}, alone {a: 2 (start, after b), b: 1 (after a)}.
+    """
+    counts = ContextCounts(3, order=1, discount=0.5)
+    counts.read(torch.tensor([0, 1, 0, 1]))
+    alone = torch.tensor([1.5, 0.5, 0]) / 3 + 0.5 * 2 / 3 * torch.full((3,), 1 / 3)
+    after_b = torch.tensor([0.5, 0, 0]) + 0.5 * alone
+    torch.testing.assert_close(counts.table(), after_b)
+
+
+def test_counts_come_to_the_law_of_a_markov_chain():
+    chain = torch.tensor([[0.8, 0.2, 0.0], [0.0, 0.5, 0.5], [0.6, 0.0, 0.4]])
+    x, u = [0], torch.rand(20_000)
+    for t in range(1, 20_000):
+        x.append(int((chain[x[-1]].cumsum(0) < u[t]).sum()))
+    counts = ContextCounts(3, order=1)
+    log_p = counts.read(torch.tensor(x))
+    for v in range(3):
+        counts.past = [v]
+        torch.testing.assert_close(counts.table(), chain[v], rtol=0, atol=0.02)
+    law = torch.linalg.matrix_power(chain, 99)[0]
+    rate = (law * torch.special.entr(chain).sum(1)).sum()
+    assert -log_p[10_000:].mean().item() == pytest.approx(rate.item(), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(dict(order=-1), "order"), (dict(discount=1.0), "discount"), (dict(levels=0), "levels")],
+)
+def test_bad_counts_are_refused_by_name(options, name):
+    with pytest.raises(ValueError, match=rf"\b{name}\b"):
+        ContextCounts(**{"levels": 3, "order": 2, **options})
+    for wrong in (torch.tensor([3]), torch.tensor([-1]), torch.ones(2), torch.zeros(1, 2).long()):
+        with pytest.raises(ValueError, match="tokens"):
+            ContextCounts(3, 2).read(wrong)
+
+
+# --- a sound with a long memory -------------------------------------------------------------------
+
+
+def test_echo_sums_to_one_and_has_its_entropy():
+    law, x = QuantisedEcho(6, 4, 0.8, 0.1, 0.8, delay=3, echo=0.8), every(4, 6)
+    log_p = law.log_prob(x)
+    assert log_p.exp().sum().item() == pytest.approx(1, abs=1e-12)
+    assert -(log_p.exp() * log_p).sum().item() == pytest.approx(law.entropy(), abs=1e-9)
+    torch.testing.assert_close(law.place_log_prob(x).sum(1), log_p)
+    for t in range(1, 7):  # every value brings the same, whatever came before
+        seen = law.place_log_prob(x)[:, :t].sum(1).exp()
+        p = torch.zeros(4**t).index_add(0, (x[:, :t] * 4 ** torch.arange(t)).sum(1), log_p.exp())
+        torch.testing.assert_close(p[(x[:, :t] * 4 ** torch.arange(t)).sum(1)], seen)
+
+
+def test_draws_of_the_echo_follow_its_law():
+    law = QuantisedEcho(5, 3, 0.8, 0.1, 0.8, delay=3, echo=0.7)
+    drawn, x = law.sample(50_000, generator()), every(3, 5)
+    code = (drawn * 3 ** torch.arange(4, -1, -1)).sum(1)
+    share, p = torch.bincount(code, minlength=243) / 50_000, law.log_prob(x).exp()
+    assert ((share - p).abs() < 5 * (p * (1 - p) / 50_000).sqrt() + 1e-4).all()
+
+
+def test_echo_comes_back_after_its_delay_through_the_resonator():
+    """The residual of the resonator is white but for its copy one delay ago, of known size."""
+    law = QuantisedEcho(400, 64, 0.8, 0.1, 1.5, delay=100, echo=0.8)
+    w = (law.sample(3000, generator()) - 32).double()
+    u = w[:, 2:] - law.weights[1] * w[:, 1:-1] - law.weights[2] * w[:, :-2]
+    late = u[:, 250:298]
+    size = (late**2).mean()
+    for lag in (1, 2, 3, 50, 99, 101):
+        assert abs((late * u[:, 250 - lag : 298 - lag]).mean() / size) < 0.02, lag
+    before = u[:, 150:198]
+    slope = (late * before).mean() / (before**2).mean()
+    assert slope.item() == pytest.approx(0.8, abs=0.02)
+    noise = law.log_noise.exp() @ (torch.arange(64).double() - 32) ** 2
+    fresh = (noise + 1 / 12).item()  # of a puff, and of rounding its mean to whole levels
+    assert (u[:, :90] ** 2).mean().item() == pytest.approx(fresh, rel=0.03)
+    assert size.item() == pytest.approx((1 + 0.8**2 + 0.8**4) * fresh, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [(dict(delay=2), "delay"), (dict(echo=1.0), "echo"), (dict(noise=0.0), "noise")],
+)
+def test_bad_echoes_are_refused_by_name(options, name):
+    sizes = dict(length=9, levels=8, radius=0.8, frequency=0.1, noise=1.0, delay=4, echo=0.5)
+    with pytest.raises(ValueError, match=rf"\b{name}\b"):
+        QuantisedEcho(**sizes | options)
+    with pytest.raises(ValueError, match=r"\bx\b"):
+        QuantisedEcho(**sizes).log_prob(torch.full((2, 9), 8))
+
+
+def test_recipe_for_a_gpu_takes_a_step_at_its_own_size():
+    torch.set_default_dtype(torch.float32)
+    entry, kind = zoo.get("transformer"), Levels((1, 28, 28), 256)
+    recipe = entry.recipes["mnist"]
+    assert recipe.scale == "gpu"
+    model = entry.build(kind, **recipe.sizes)
+    x = torch.randint(256, (1, 1, 28, 28), dtype=torch.uint8)
+    few = SimpleNamespace(train=x, val=x)
+    settings = dict(steps=1, batch_size=1, eval_every=1, warmup=0, average=0.0)
+    fitted = recipe.train(model, few, seed=0, **recipe.fit | settings)
+    assert fitted.best_val < 784 * math.log(256) - 1  # what it cost untrained, less what it learned
+
+
+def test_text_recipe_trains_on_longer_windows_than_it_is_scored_on():
+    torch.set_default_dtype(torch.float32)
+    model = zoo.get("wavenet").build(Levels((6,), 3), width=8, n_layers=2)
+    x = (torch.arange(600).view(100, 6) // 2) % 3  # 001122001122...
+    few = SimpleNamespace(train=x, val=x[:9])
+    settings = dict(steps=60, batch_size=8, lr=2e-2, eval_every=20, progress=False)
+    fitted = train_text(model, few, seed=0, length=12, **settings)
+    assert fitted.best_val == pytest.approx(model.loss(x[:9]).mean().item(), abs=1e-3)
+    assert fitted.best_val < 3  # 6 log 3 = 6.6
 
 
 def test_pictures_of_tokens_check_what_they_are_given():

@@ -1,12 +1,14 @@
 """train.fit: what it promises about weights, noise, validation, divergence, and bad input."""
 
 import math
+import time
 
 import pytest
 import torch
 from torch import nn
 
-from dgm.train import TrainingDiverged, fit
+from dgm.distribution.support import Levels
+from dgm.train import TrainingDiverged, fit, steps_in
 from dgm.train.batches import Batches
 
 
@@ -91,7 +93,7 @@ def test_processes_share_the_rows_of_one_larger_batch():
 
 def test_rows_of_several_tensors_stay_together_and_only_the_first_is_augmented():
     x = torch.arange(50.0)
-    batch = Batches((x, 10 * x), 7, augment=lambda x: x + 1000)(3)
+    batch = Batches((x, 10 * x), 7, augment=lambda x, step: x + 1000 + step - 3)(3)
     assert torch.equal(10 * (batch[0] - 1000), batch[1])
 
 
@@ -106,7 +108,7 @@ def test_the_best_weights_by_validation_are_restored():
 
 def test_no_two_steps_meet_the_same_noise():
     drawn = []
-    run(Gaussian(), augment=lambda x: drawn.append(torch.rand(()).item()) or x)
+    run(Gaussian(), augment=lambda x, step: drawn.append(torch.rand(()).item()) or x)
     assert len(set(drawn)) == 60
 
 
@@ -124,6 +126,50 @@ def test_validation_is_in_eval_mode_over_every_row_and_training_in_train_mode():
     assert torch.equal(torch.cat(model.seen[-3:]), val)
 
 
+def test_validation_counts_every_row_once_though_its_last_batch_is_short():
+    """A mean of the means of 256 and 44 rows would weigh the last ones six times."""
+    val = torch.cat((law(256, seed=2), law(44, seed=3) + 9))
+    model = Gaussian()
+    done = run(model, val=val, steps=20)
+    assert done.best_val == pytest.approx(model.loss(val).mean().item(), rel=1e-6)
+
+
+def test_augmentation_is_told_the_step():
+    steps = []
+    run(Gaussian(), augment=lambda x, step: steps.append(step) or x, steps=45)
+    assert steps == list(range(45))
+
+
+def test_reduced_precision_is_asked_for_and_never_validated_in():
+    class Watching(Gaussian):
+        def loss(self, x):
+            product = torch.ones(2, 2) @ torch.ones(2, 2)
+            self.kinds.append((self.training, product.dtype))
+            return super().loss(x)
+
+    for asked in (False, True):
+        model = Watching()
+        model.kinds = []
+        run(model, val=law(50), steps=20, mixed_precision=asked)
+        low = torch.bfloat16 if asked else torch.float32
+        assert set(model.kinds) == {(True, low), (False, torch.float32)}
+
+
+def test_what_the_model_says_of_its_data_is_checked_before_training():
+    class Stored(Gaussian):
+        data = Levels((2,), 5)
+
+        def loss(self, x):
+            return super().loss(self.data.check(x).float())
+
+    x, model = torch.randint(5, (5000, 2)), Stored()
+    run(model, x, val=x, steps=2)
+    x[4999] = 5
+    for batches, name in (((x, None), "data"), ((x[:9], x), "val")):
+        with pytest.raises(ValueError, match=rf"{name} must be integers 0 .. 4, got values . .. 5"):
+            run(model, batches[0], val=batches[1], steps=2)
+
+
 def test_patience_stops_and_counts_validations():
     done = run(Gaussian(), val=law(50), steps=900, patience=3, schedule=lambda step: 0.0)
     assert (done.steps, done.best_step) == (80, 20)
@@ -132,7 +178,7 @@ def test_patience_stops_and_counts_validations():
 def test_the_average_of_the_weights_is_what_is_kept():
     model = Gaussian()
     path = []
-    record = lambda x: path.append(model.mu.detach().clone()) or x  # noqa: E731
+    record = lambda x, step: path.append(model.mu.detach().clone()) or x  # noqa: E731
     run(model, steps=30, average=0.8, augment=record, schedule="constant")
     run(last := Gaussian(), steps=30, schedule="constant")
     mean = path[0]
@@ -228,3 +274,21 @@ def test_integers_and_labels_reach_the_model_as_stored():
 
     x = torch.randint(0, 17, (30, 2), dtype=torch.uint8)
     run(Labelled(), (x, torch.arange(30)), val=(x, torch.arange(30)), steps=3)
+
+
+def test_the_steps_that_fit_into_a_time_are_timed_on_a_copy():
+    class Slow(Gaussian):
+        def loss(self, x):
+            time.sleep(0.01)
+            return super().loss(x)
+
+    model, before = Slow(noise=0.1), torch.get_rng_state()
+    steps = steps_in(0.1, model, law())
+    assert 300 < steps <= 540  # six seconds at a hundredth each
+    assert steps_in(0.05, model, (law(),)) == pytest.approx(steps / 2, rel=0.3)
+    assert not model.mu.any()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert steps_in(1e-9, model, law()) == 1
+    for minutes in (0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="minutes must be above 0"):
+            steps_in(minutes, model, law())

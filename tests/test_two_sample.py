@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from dgm.evaluate import energy_distance, mmd
+from dgm.measure.two_sample import energy_distance, mmd
 
 
 def points(n=500, d=2, seed=0, shift=0.0):

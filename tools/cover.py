@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from dgm import data, zoo
-from dgm.distribution.slerp import slerp
+from dgm.measure.slerp import slerp
 
 PICTURE = pathlib.Path(__file__).resolve().parents[1] / "book/static/cover.png"
 ROWS = ((0, 6, 8), (3, 5, 9), (1, 4, 7), (8, 2, 3), (9, 7, 1))  # the digits each row visits

@@ -1,31 +1,39 @@
 """Re-execute, in place, the chapters whose code or whose part of ``dgm`` changed.
 
-    python tools/notebooks.py           every stale chapter
+    python tools/notebooks.py           every stale chapter (stale.py says what that is)
+    python tools/notebooks.py --looks   also those of which only the looks may have changed
     python tools/notebooks.py 13 2      these chapters, stale or not
     python tools/notebooks.py --list    only say which are stale, and why
 
-A chapter remembers, in its metadata under ``dgm``, the hash of its code cells and of every file of
-``dgm/`` it loaded (modules, weights, tables).  A chapter that fails is left as it was.
+A chapter and its ledger change together, when it has come to its end; one that fails or is stopped
+leaves both as they were.  Outputs that came out the same are not written again.
 """
 
 import argparse
-import hashlib
+import base64
+import contextlib
+import io
 import json
 import os
 import pathlib
+import shutil
 import sys
+import tempfile
 import time
 
 import nbformat
+import stale
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = stale.ROOT
+LEDGER = stale.load("dgm/results/file.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "DGM_RESULTS": "update", "TQDM_DISABLE": "1"}
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-# Runs in the kernel before the first cell: remember each file opened.  safetensors opens its files
-# outside Python's sight, so dgm.zoo.weights announces them.
+# Runs in the kernel before the first cell: remember each file opened and each listing shown.
+# safetensors opens its files outside Python's sight, so dgm.zoo.weights announces them.
 WATCH = (
-    "import sys; _opened = set(); sys.addaudithook(lambda event, args: _opened.add(args[0])"
-    " if event in ('open', 'dgm.zoo.weights') and isinstance(args[0], str) else None)"
+    "import sys; _opened, _shown = set(), set(); sys.addaudithook(lambda event, args:"
+    " _opened.add(args[0]) if event in ('open', 'dgm.zoo.weights') and isinstance(args[0], str)"
+    " else _shown.add(' '.join(args)) if event == 'dgm.plot.source' else None)"
 )
 # Runs in the kernel after the last cell: the files that this chapter's outputs rest on.
 REPORT = """
@@ -33,7 +41,7 @@ import json, os, sys
 _loaded = [m for name, m in sys.modules.items() if name.split(".")[0] == "dgm"]
 _modules = {getattr(m, "__file__", None) for m in _loaded}
 _files = {f for f in _modules | _opened if f and not f.endswith(".pyc")}
-print(json.dumps(sorted(os.path.abspath(f) for f in _files)))
+print(json.dumps([sorted(os.path.abspath(f) for f in _files), sorted(_shown)]))
 """
 
 
@@ -47,38 +55,17 @@ def chapters(numbers=()):
     return found
 
 
-def digest(data):
-    return hashlib.sha256(data).hexdigest()[:12]
+def inside(names):
+    """Those of the files that lie in ``dgm/``, as paths from the root."""
+    paths = {pathlib.Path(name).resolve() for name in names}
+    kept = {p for p in paths if (ROOT / "dgm") in p.parents and p.is_file()}
+    return {p.relative_to(ROOT).as_posix() for p in kept}
 
 
-def code_digest(nb):
-    return digest("\n\0".join(c.source for c in nb.cells if c.cell_type == "code").encode())
-
-
-def file_digests(names):
-    """Hashes of the files of ``dgm/`` among ``names``, by path from the root."""
-    paths = (pathlib.Path(n).resolve() for n in names)
-    inside = sorted(p for p in paths if (ROOT / "dgm") in p.parents and p.is_file())
-    return {p.relative_to(ROOT).as_posix(): digest(p.read_bytes()) for p in inside}
-
-
-def why_stale(nb):
-    """One line saying what changed since the outputs were made, or None when nothing did."""
-    made = nb.metadata.get("dgm")
-    if not made:
-        return "never executed by make notebooks"
-    if made["code"] != code_digest(nb):
-        return "its code changed"
-    now = file_digests(ROOT / name for name in made["files"])
-    moved = [name for name, old in made["files"].items() if now.get(name) != old]
-    return f"changed since: {', '.join(moved)}" if moved else None
-
-
-def execute(path):
-    """Run one chapter in a fresh kernel and return it with clean outputs."""
+def execute(path, nb):
+    """Run a chapter's cells in a fresh kernel; return it with clean outputs, and its entry."""
     from nbclient import NotebookClient
 
-    nb = nbformat.read(path, as_version=4)
     nb.cells.append(nbformat.v4.new_code_cell(REPORT))
     NotebookClient(
         nb,
@@ -89,9 +76,8 @@ def execute(path):
         record_timing=False,
         coalesce_streams=True,
     ).execute()
-    files = json.loads(nb.cells.pop().outputs[-1].text)
+    files, shown = json.loads(nb.cells.pop().outputs[-1].text)
     nb.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    nb.metadata["dgm"] = {"code": code_digest(nb), "files": file_digests(files)}
     for i, cell in enumerate(nb.cells):
         cell.id = f"{path.name[:2]}-{i:02d}"
         cell.metadata.pop("execution", None)
@@ -100,7 +86,102 @@ def execute(path):
                 raise RuntimeError(f"{path.name}, cell {i} wrote to stderr:\n{output.text}")
     nb.nbformat, nb.nbformat_minor = 4, 5
     nbformat.validate(nb)
-    return nb
+    return nb, stale.describe(nb, inside(files), shown)
+
+
+def pixels(text):
+    """Size and pixels of a stored PNG."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(base64.b64decode(text))).convert("RGBA")
+    return image.size, image.tobytes()
+
+
+def same(old, new):
+    """Whether two outputs show the same: equal, or pictures of equal pixels."""
+    if old == new:
+        return True
+    if old.output_type != new.output_type or "data" not in new or set(old.data) != set(new.data):
+        return False
+    rest = [{**out, "data": {k: v for k, v in out.data.items() if k != "image/png"}}
+            for out in (old, new)]  # fmt: skip
+    if "image/png" not in new.data or rest[0] != rest[1]:
+        return False
+    return pixels(old.data["image/png"]) == pixels(new.data["image/png"])
+
+
+def keep_equal_outputs(old, new):
+    """Put the stored outputs back into cells of ``new`` where the run gave the same."""
+    for before, after in zip(old.cells, new.cells, strict=True):
+        pair = before.get("outputs", []), after.get("outputs", [])
+        if pair[0] and len(pair[0]) == len(pair[1]) and all(map(same, *pair)):
+            after.outputs = before.outputs
+
+
+def replace(path, text):
+    """Give the file this text, at once and only if it differs; say whether it did."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    handle, draft = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".tmp", dir=path.parent)
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(draft, 0o644)
+    os.replace(draft, path)
+    return True
+
+
+def settle_ledgers(folder):
+    """Put the ledgers of a run that came to its end in place, unless only timings differ."""
+    for made in sorted(folder.glob("*/*.json")):
+        path, new = ROOT / "results" / made.parent.name / made.name, LEDGER.read_ledger(made)
+        with LEDGER.alone(path):
+            if not path.exists() or compared(LEDGER.read_ledger(path)) != compared(new):
+                LEDGER.write_ledger(path, new)
+
+
+def compared(ledger):
+    """What of a ledger a later run is held against: all but the values of timings."""
+    figures = [
+        {**f, "value": None} if f["unit"] in LEDGER.TIMINGS and f["tolerance"] is None else f
+        for f in ledger["figures"]
+    ]
+    return {**ledger, "figures": figures}
+
+
+def remember(stem, entry):
+    """Write a chapter's entry into the one file of all entries."""
+    with LEDGER.alone(stale.RECORD):
+        entries = stale.record() | {stem: entry}
+        present = {p.stem for p in chapters()}
+        kept = {s: entries[s] for s in sorted(entries) if s in present}
+        replace(stale.RECORD, json.dumps(kept, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def own_folder():
+    """A folder for the ledger of one run; it goes with the run, however that ends."""
+    (ROOT / "_build").mkdir(exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=ROOT / "_build"))
+    os.environ["DGM_RESULTS_IN"] = str(folder)
+    try:
+        yield folder
+    finally:
+        del os.environ["DGM_RESULTS_IN"]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(path):
+    """Execute a chapter and put notebook, ledger and entry in place; a word on what changed."""
+    text = path.read_text(encoding="utf-8")
+    with own_folder() as folder:
+        nb, entry = execute(path, nbformat.reads(text, as_version=4))
+        if path.read_text(encoding="utf-8") != text:
+            raise RuntimeError(f"{path.name} was edited while it ran; run it again")
+        settle_ledgers(folder)
+    keep_equal_outputs(nbformat.reads(text, as_version=4), nb)
+    changed = replace(path, nbformat.writes(nb) + "\n")
+    remember(path.stem, entry)
+    return "done" if changed else "done, every output as it was"
 
 
 def main():
@@ -109,26 +190,27 @@ def main():
     )
     parser.add_argument("numbers", nargs="*", type=int)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--looks", action="store_true")
     args = parser.parse_args()
     os.environ.update(ENVIRONMENT)
     failed = []
     for path in chapters(args.numbers):
-        reason = why_stale(nbformat.read(path, as_version=4))
-        if args.list or not (reason or args.numbers):
-            print(f"{path.stem}: {reason or 'up to date'}", flush=True)
+        reason = stale.why_stale(path.stem, nbformat.read(path, as_version=4))
+        looks = None if reason else stale.why_dated(path.stem)
+        if args.list or not (reason or args.numbers or (args.looks and looks)):
+            print(f"{path.stem}: {reason or looks or 'up to date'}", flush=True)
             continue
         start = time.perf_counter()
-        print(f"{path.stem}: running ({reason or 'asked for'})", flush=True)
+        print(f"{path.stem}: running ({reason or looks or 'asked for'})", flush=True)
         try:
-            nb = execute(path)
+            word = run(path)
         except Exception as error:
             failed.append(path.stem)
             print(f"{path.stem}: FAILED, left as it was\n{error}", flush=True)
             continue
-        draft = path.with_suffix(".tmp")
-        nbformat.write(nb, draft)
-        draft.replace(path)
-        print(f"{path.stem}: done in {time.perf_counter() - start:.0f} s", flush=True)
+        except KeyboardInterrupt:
+            sys.exit(f"{path.stem}: stopped, left as it was")
+        print(f"{path.stem}: {word}, {time.perf_counter() - start:.0f} s", flush=True)
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 

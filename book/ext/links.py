@@ -1,11 +1,28 @@
-"""Let links in HTML outputs work in the site as they do in JupyterLab.
+"""Let links in HTML outputs, and to places in them, work in the site as they do in JupyterLab.
 
-A notebook's raw HTML says ``13_coupling_flows.ipynb`` and ``../dgm/flow/flow.py``. In the site
-the first is a page, the second the highlighted source that viewcode makes, or the repository's.
+A sentence links to the row of its claim, ``[✓](#claim-inverse)``, which an output of the chapter
+holds. A notebook's raw HTML says ``13_coupling_flows.ipynb`` and ``../dgm/flow/flow.py``. In the
+site the first is a page, the second the highlighted source that viewcode makes, or the
+repository's.
 """
 
 import posixpath
 import re
+
+from docutils import nodes
+from sphinx.transforms import SphinxTransform
+
+
+class LinkClaims(SphinxTransform):
+    """Leave links to claims as they are: MyST would look for a heading and warn of none."""
+
+    default_priority = 800  # before MyST resolves links of this kind
+
+    def apply(self, **options):
+        for node in self.document.findall(nodes.reference):
+            if node.get("refuri", "").startswith("#claim-"):
+                node.attributes.pop("id_link", None)
+                node["internal"] = True
 
 
 def rewrite(app, pagename, template, context, doctree):
@@ -34,5 +51,6 @@ def address(app, pagename, link):
 
 
 def setup(app):
+    app.add_transform(LinkClaims)
     app.connect("html-page-context", rewrite)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,11 +11,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dgm.audit.density import SIGMAS, frequencies, state_counts
-from dgm.audit.latent import is_latent
+from dgm.audit.chance import SIGMAS
+from dgm.audit.density import LEAST, frequencies, state_counts
 from dgm.audit.quadrature import adaptive_masses
-from dgm.audit.report import Finding
-from dgm.audit.subject import N_SAMPLES, DoesNotApply, Subject
+from dgm.audit.report import Finding, LeftOut
+from dgm.audit.subject import N_SAMPLES, Subject
+
+NOISES = 100_000  # numbers of noise to look at
+NOT_DEQUANTISED = LeftOut("no part with log_prob is given x plus noise: not dequantised")
 
 
 @dataclass
@@ -27,24 +30,22 @@ class Inner:
     noise: Tensor  # u of every call seen, (calls, B, ...)
 
 
-def find_inner(s: Subject, repeats: int = 512) -> Inner:
+def inner_of(s: Subject) -> Inner | None:
     """Watch which part with log_prob receives x plus noise, in units of levels or of [0, 1)."""
-    s.needs("elbo")
-    if not s.discrete or s.levels is None:
-        raise DoesNotApply("not a bound on integers with known levels")
-    for child in () if is_latent(s) else s.model.children():
-        if not callable(getattr(child, "log_prob", None)):
-            continue
+    if not s.offers("elbo") or not s.discrete or not s.facts.levels_known or s.facts.parts:
+        return None
+    parts = [c for c in s.model.children() if callable(getattr(c, "log_prob", None))]
+    repeats = min(512, max(4, NOISES // s.x.numel()), s.rows("elbo", 512 * len(s.x)) // len(s.x))
+    for child in parts if repeats >= 1 else ():
         seen: list[Tensor] = []
-        tap = partial(_tap, child, seen)
-        with _replaced(child, tap):
+        with _replaced(child, partial(_tap, child, seen)):
             s.draws("elbo", s.x, repeats=repeats)
+        shaped = [y for y in seen if y.shape[1:] == s.shape and len(y) % len(s.x) == 0]
         for scale in (1.0, 1 / s.levels, 1 / (s.levels - 1)):
-            shaped = [y for y in seen if y.shape[1:] == s.shape and len(y) % len(s.x) == 0]
             noise = [y.view(-1, *s.x.shape) / scale - s.x for y in shaped]  # (calls, B, ...)
             if noise and max(u.abs().max().item() for u in noise) <= 1.5:
                 return Inner(child, scale, torch.cat(noise))
-    raise DoesNotApply("no part with log_prob is given x plus noise: not dequantised")
+    return None
 
 
 def _tap(module: nn.Module, seen: list[Tensor], y: Tensor, *args: object) -> Tensor:
@@ -63,9 +64,12 @@ def _replaced(module: nn.Module, log_prob: Callable[[Tensor], Tensor]) -> Iterat
         del module.log_prob
 
 
-def noise_fills_bin(s: Subject) -> Finding:
+def noise_fills_bin(s: Subject) -> Finding | LeftOut:
     """The noise stays in its bin; where it claims to be uniform (log q = 0) it is."""
-    u = s.once(find_inner).noise.flatten()
+    inner = s.once(inner_of)
+    if inner is None:
+        return NOT_DEQUANTISED
+    u = inner.noise.flatten()
     low, high = u.min().item(), u.max().item()
     note = f"u from {low:.3f} to {high:.3f}"
     if low < -1e-6 or high > 1 + 1e-6:
@@ -78,9 +82,10 @@ def noise_fills_bin(s: Subject) -> Finding:
 
 
 @torch.no_grad()
-def _uniform_scores(s: Subject, repeats: int = 512) -> Tensor:
+def _uniform_scores(s: Subject) -> Tensor:
     """elbo - log(levels**-D) where the inner density is uniform on the cube, (repeats, B)."""
-    inner = s.once(find_inner)
+    inner = s.once(inner_of)
+    repeats = max(8, min(512, s.rows("elbo", 512 * len(s.x)) // len(s.x)))
     side = inner.scale * s.levels
 
     def log_prob(y: Tensor) -> Tensor:
@@ -95,8 +100,10 @@ def _uniform_scores(s: Subject, repeats: int = 512) -> Tensor:
     return scores + s.dims * math.log(s.levels)
 
 
-def bits(s: Subject) -> Finding:
+def bits(s: Subject) -> Finding | LeftOut:
     """With a uniform density inside, the model scores log2(levels) bits per dimension."""
+    if s.once(inner_of) is None:
+        return NOT_DEQUANTISED
     excess = s.once(_uniform_scores)
     if not excess.isfinite().all():
         return Finding(math.inf, 0, "not finite: the noise leaves 0 .. levels")
@@ -114,11 +121,13 @@ def bits(s: Subject) -> Finding:
     return Finding(abs(weights.mean().item() - 1) / error, SIGMAS, note)
 
 
-def exact_masses(s: Subject) -> tuple[Tensor, Inner]:
+def exact_masses(s: Subject) -> Tensor | LeftOut:
     """Mass of every state by quadrature of the inner density over its bin, (levels,) * D."""
-    inner = s.once(find_inner)
+    inner = s.once(inner_of)
+    if inner is None:
+        return NOT_DEQUANTISED
     if s.dims > 2:
-        raise DoesNotApply(f"D = {s.dims}: bin masses are integrated for D = 1 and 2")
+        return LeftOut(f"D = {s.dims}: bin masses are integrated for D = 1 and 2")
     edges = [inner.scale * torch.arange(s.levels + 1, dtype=torch.float64)] * s.dims
 
     def log_density(points: Tensor) -> Tensor:
@@ -126,12 +135,14 @@ def exact_masses(s: Subject) -> tuple[Tensor, Inner]:
             parts = points.reshape(-1, *s.shape).split(8192)
             return torch.cat([inner.module.log_prob(p) for p in parts])
 
-    return adaptive_masses(log_density, edges)[0], inner
+    return adaptive_masses(log_density, edges)[0]
 
 
-def bin_masses(s: Subject, repeats: int = 2048) -> Finding:
+def bin_masses(s: Subject, repeats: int = 2048) -> Finding | LeftOut:
     """Weights exp(elbo) average to the exact mass of the bin, for every state."""
-    masses, _ = s.once(exact_masses)
+    masses = s.once(exact_masses)
+    if isinstance(masses, LeftOut):
+        return masses
     mean, error = _weights(s, s.states, repeats)
     gap = (mean - masses.flatten()).abs()
     # single states may have rare large weights: judge the sum and the likely states
@@ -151,14 +162,17 @@ def _weights(s: Subject, x: Tensor, repeats: int) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def _inner_draws(s: Subject) -> Tensor:
     """Draws of the inner density in units of levels, (N_SAMPLES, D)."""
-    inner = s.once(find_inner)
+    inner = s.once(inner_of)
     return inner.module.sample(N_SAMPLES).reshape(N_SAMPLES, -1) / inner.scale
 
 
-def bins_total(s: Subject) -> Finding:
+def bins_total(s: Subject) -> Finding | LeftOut:
     """Bin masses sum to what the inner density puts inside the cube."""
-    masses, _ = s.once(exact_masses)
-    s.needs("sample")
+    masses = s.once(exact_masses)
+    if isinstance(masses, LeftOut):
+        return masses
+    if not callable(getattr(s.once(inner_of).module, "sample", None)):
+        return LeftOut("the density inside cannot be sampled")
     y = s.once(_inner_draws)
     inside = ((y >= 0) & (y <= s.levels)).all(1).double().mean().item()
     error = math.sqrt(max(inside * (1 - inside), 1e-4) / len(y))
@@ -167,17 +181,21 @@ def bins_total(s: Subject) -> Finding:
     return Finding(gap, SIGMAS, note + ", in standard errors")
 
 
-def bin_frequencies(s: Subject) -> Finding:
+def bin_frequencies(s: Subject) -> Finding | LeftOut:
     """Sampled integers are as frequent as the bin masses say.
 
     Draws outside the cube are allowed to land in the nearest bin.
     """
-    s.needs("sample")
-    masses = s.once(exact_masses)[0].flatten()
+    masses = s.once(exact_masses)
+    if isinstance(masses, LeftOut):
+        return masses
+    if why := s.lacks("sample") or s.too_few(len(s.samples), LEAST, "drawing"):
+        return why
+    masses, n = masses.flatten(), len(s.samples)
     y = s.once(_inner_draws)
     outside = ((y < 0) | (y > s.levels)).any(1)
     moved = state_counts(s, y[outside].floor().clamp(0, s.levels - 1)) / len(y)
     counts = state_counts(s)
-    most = masses + 1.2 * moved + (20 / N_SAMPLES) * (moved > 0)
-    masses = torch.where(moved > 0, (counts / N_SAMPLES).clamp(masses, most), masses)
-    return frequencies(counts, masses / masses.sum(), "bins")
+    most = masses + 1.2 * moved + (20 / n) * (moved > 0)
+    masses = torch.where(moved > 0, (counts / n).clamp(masses, most), masses)
+    return frequencies(counts, masses / masses.sum(), "bins", n)

@@ -7,23 +7,27 @@ import math
 import torch
 from torch import Tensor
 
+from dgm.audit.chance import SIGMAS, bernstein, deviations, ratio_is_one
+from dgm.audit.proposal import HeavyMixture, ProductLaw
 from dgm.audit.quadrature import adaptive_masses, chi_square_z, cover
-from dgm.audit.report import Finding
-from dgm.audit.subject import N_FIT, N_SAMPLES, DoesNotApply, Subject
+from dgm.audit.report import Finding, LeftOut
+from dgm.audit.subject import N_FIT, Subject
 
-SIGMAS = 6.0  # what counts as more than chance: about one false alarm in 1e9
 MAX_KERNEL_DIMS = 8
+MAX_FIT_DIMS = 64  # beyond, no density fitted to draws overlaps with another
+LEAST = 256  # samples
+COARSE = 0.3  # nats: an error of log p this large is not worth a word
 
 
-def total(s: Subject) -> Finding:
+def total(s: Subject) -> Finding | LeftOut:
     """The probabilities of all states, or the integral of the density, is one."""
-    s.needs("log_prob")
+    if why := s.lacks("log_prob"):
+        return why
     if s.discrete:
-        mass = s.once(_state_masses).sum().item()
-        return Finding(abs(mass - 1), 1e-6, f"{mass:.7f} over all states")
+        return _total_of_states(s) if s.enumerable else _total_by_fit(s)
     if s.dims > 2:
-        raise DoesNotApply(f"D = {s.dims}: no quadrature; 'samples follow the density' needs it")
-    masses, _, error = s.once(_grid)
+        return _total_by_fit(s)
+    masses, _, error = s.once(grid)
     mass = masses.sum().item()
     if math.isnan(mass):
         note = "log_prob is nan near the samples: it must be -inf there, or pass bounds="
@@ -31,39 +35,126 @@ def total(s: Subject) -> Finding:
     return Finding(abs(mass - 1), 0.01, f"{mass:.4f} by quadrature, error {error:.1g}")
 
 
+def _total_of_states(s: Subject) -> Finding | LeftOut:
+    mass = s.once(_state_masses).sum().item()
+    if not s.facts.levels_known and mass < 1 - s.tight:
+        return LeftOut(f"{mass:.4f} over the {s.levels} levels seen: pass levels=")
+    return Finding(abs(mass - 1), s.tight, f"{mass:.7f} over all states")
+
+
 def _state_masses(s: Subject) -> Tensor:
     """Probability of every state of a small world, (levels**D,)."""
     return s.evaluate("log_prob", s.states).exp()
 
 
-def _grid(s: Subject) -> tuple[Tensor, list[Tensor], float]:
+def grid(s: Subject) -> tuple[Tensor, list[Tensor], float]:
     """Masses on a grid that covers some of the samples and the data, its edges, its error."""
     points = s.x.reshape(len(s.x), -1)
     if s.offers("sample"):
         drawn = s.samples[:N_FIT].reshape(-1, s.dims).to(points.dtype)
         points = torch.cat((drawn, points))
     edges = cover(points, s.bounds)
-    masses, error = adaptive_masses(lambda p: _log_prob_flat(s, p), edges)
+    masses, error = adaptive_masses(
+        lambda p: s.evaluate("log_prob", p.reshape(-1, *s.shape)), edges
+    )
     return masses, edges, error
 
 
-def _log_prob_flat(s: Subject, points: Tensor) -> Tensor:
-    return s.evaluate("log_prob", points.reshape(-1, *s.shape))
+# --- densities beyond the plane: against one fitted to the draws ----------------------------------
 
 
-def samples_follow(s: Subject) -> Finding:
-    """How often samples fall somewhere is what the density says."""
-    s.needs("log_prob", "sample")
+def fitted(s: Subject) -> HeavyMixture | ProductLaw | LeftOut:
+    """A law fitted to half of the samples: heavy-tailed for reals, a product for whole numbers."""
+    what = f"{s.levels}**{s.dims} states" if s.discrete else f"D = {s.dims}"
+    if why := s.lacks("sample"):
+        return LeftOut(f"{what} are too many to sum over, and {why.why}")
+    if s.dims > MAX_FIT_DIMS and not s.discrete:
+        return LeftOut(f"{what}: no fitted density would overlap with it")
+    if why := s.too_few(len(s.samples), 2 * LEAST, "drawing"):
+        return why
+    half = s.samples[: len(s.samples) // 2].reshape(-1, s.dims)
     if s.discrete:
-        return frequencies(state_counts(s), s.once(_state_masses), "states")
-    if s.invertible and s.dims > 2:
+        inside = 0 <= int(half.min()) <= int(half.max()) < s.levels
+        return (
+            ProductLaw(half, s.levels, s.dtype) if inside else LeftOut("samples leave the levels")
+        )
+    half = half.to(s.dtype)
+    return HeavyMixture(half) if half.isfinite().all() else LeftOut("samples are not finite")
+
+
+def fresh_ratios(s: Subject) -> tuple[Tensor, Tensor] | LeftOut:
+    """log p - log q at draws of the model that q was not fitted to, and at draws of q, (N,)."""
+    q = s.once(fitted)
+    if isinstance(q, LeftOut):
+        return q
+    n = s.rows("log_prob", len(s.samples) // 2)
+    if why := s.too_few(n, LEAST, "log_prob"):
+        return why
+    own = s.samples[-n:].reshape(n, -1)
+    own, other = own if s.discrete else own.to(s.dtype), q.sample(n)
+    both = [
+        s.evaluate("log_prob", x.view(n, *s.shape)).nan_to_num(-math.inf, math.inf, -math.inf)
+        - q.log_prob(x)
+        for x in (own, other)
+    ]
+    return both[0], both[1]
+
+
+def _total_by_fit(s: Subject) -> Finding | LeftOut:
+    """E_q[p / q] = 1, for a q fitted to the model's own draws."""
+    ratios = s.once(fresh_ratios)
+    if isinstance(ratios, LeftOut):
+        return ratios
+    return ratio_is_one(ratios[1], f"p/q over draws of a fitted q, D = {s.dims}")
+
+
+def overlap(log_ratio_p: Tensor, log_ratio_q: Tensor, where: str) -> Finding | LeftOut:
+    """E_p[q / (p + q)] = E_q[p / (p + q)], for draws of p and of q and log p - log q at both.
+
+    Both are the integral of p q / (p + q) (Bennett 1976, doi:10.1016/0021-9991(76)90078-4), where p
+    is normalised and is what was sampled; their terms lie between 0 and 1, whatever the tails.
+    """
+    a, b = (-log_ratio_p).sigmoid(), log_ratio_q.sigmoid()
+    n, shared = len(a), a.sum() + b.sum()
+    if shared < 40:
+        return LeftOut(f"p and a density fitted to its samples hardly overlap {where}")
+    slope = (a * (1 - a)).mean() + (b * (1 - b)).mean()
+    error = ((a.var() + b.var()) / n).sqrt()
+    z = bernstein(a.sum() - b.sum(), n * (a.var() + b.var())).item()
+    seen = (error / slope.clamp_min(1e-9)).item()
+    if z < deviations(1) and seen > COARSE:
+        return LeftOut(f"a fitted density {where} sees log p to {seen:.2g} nats only")
+    note = f"against a fitted density {where}: log p seen to {seen:.2g} nats, in standard errors"
+    return Finding(z, deviations(1), note)
+
+
+def samples_follow(s: Subject) -> Finding | LeftOut:
+    """How often samples fall somewhere is what the density says."""
+    if why := s.lacks("log_prob", "sample"):
+        return why
+    if s.enumerable:
+        return _state_frequencies(s)
+    if why := s.too_few(len(s.samples), LEAST, "drawing"):
+        return why
+    if s.facts.flow == "sure" and s.dims > 2:
         return _latent_ratio(s)
-    if s.dims <= 2:
+    if s.dims <= 2 and not s.discrete:
         return _cells(s)
-    return _fit_ratio(s)
+    ratios = s.once(fresh_ratios)
+    if isinstance(ratios, LeftOut):
+        return ratios
+    return overlap(*ratios, f"D = {s.dims}")
 
 
-def frequencies(counts: Tensor, masses: Tensor, what: str, n: int = N_SAMPLES) -> Finding:
+def _state_frequencies(s: Subject) -> Finding | LeftOut:
+    if not s.facts.levels_known and s.once(_state_masses).sum() < 1 - s.tight:
+        return LeftOut("the number of levels is not known: pass levels=")
+    return s.too_few(len(s.samples), LEAST, "drawing") or frequencies(
+        state_counts(s), s.once(_state_masses), "states", len(s.samples)
+    )
+
+
+def frequencies(counts: Tensor, masses: Tensor, what: str, n: int) -> Finding:
     """Chi-square of counts of n samples against masses, in standard deviations."""
     z, n_cells = chi_square_z(counts, masses, n)
     note = f"chi-square of {n} samples on {n_cells} {what}, in standard deviations"
@@ -80,8 +171,8 @@ def state_counts(s: Subject, x: Tensor | None = None) -> Tensor:
 
 def _cells(s: Subject) -> Finding:
     """Counts in the cells of the quadrature grid, by samples that did not choose the grid."""
-    masses, edges, _ = s.once(_grid)
-    fresh = s.samples[N_FIT:].reshape(-1, s.dims).to(s.x.dtype)
+    masses, edges, _ = s.once(grid)
+    fresh = s.samples[min(N_FIT, len(s.samples) // 2) :].reshape(-1, s.dims).to(s.x.dtype)
     index = torch.stack(
         [torch.bucketize(c, e) - 1 for c, e in zip(fresh.T.contiguous(), edges, strict=True)]
     )
@@ -95,34 +186,33 @@ def _cells(s: Subject) -> Finding:
 
 
 @torch.no_grad()
-def _latent_ratio(s: Subject) -> Finding:
+def _latent_ratio(s: Subject) -> Finding | LeftOut:
     """Flows: z = forward(sample) against log_prob - log_det, the density of z."""
-    z, log_det = s.call("forward", s.samples, y=s.first_y(len(s.samples)))
-    z = z.reshape(len(z), -1)
-    log_p = s.evaluate("log_prob", s.samples) - log_det  # (N,), what the model says of z
+    n = min(len(s.samples), s.rows("forward", len(s.samples)), s.rows("log_prob", len(s.samples)))
+    if why := s.too_few(n, LEAST, "forward and log_prob"):
+        return why
+    x = s.samples[:n]
+    pairs = [s.flow(part, y=s.first_y(len(part))) for part in x.split(2048)]
+    z = torch.cat([z.reshape(len(z), -1) for z, _ in pairs])
+    log_p = s.evaluate("log_prob", x) - torch.cat([d for _, d in pairs])  # (N,), of z
     finite = z.isfinite().all(1)  # a logit in the flow may round to infinity far out
     if finite.double().mean() < 0.8:
         return Finding(math.inf, 0, "forward(sample) is not finite for over a fifth of the samples")
-    fit, test = z[:N_FIT][finite[:N_FIT]], z[N_FIT:].nan_to_num(0, 0, 0)
+    n_fit = min(N_FIT, n // 2)
+    fit, test = z[:n_fit][finite[:n_fit]], z[n_fit:].nan_to_num(0, 0, 0)
     shrink = math.sqrt(1 - min(0.5, math.sqrt(2 / s.dims)))
     q = torch.distributions.Normal(fit.mean(0), shrink * fit.std(0).clamp(min=1e-12))
-    log_ratio = q.log_prob(test).sum(1) - log_p[N_FIT:]
-    log_ratio = log_ratio.masked_fill(~finite[N_FIT:], -math.inf)  # there q has no mass
-    return _ratio(log_ratio, f"in z, D = {s.dims}")
+    log_ratio = q.log_prob(test).sum(1) - log_p[n_fit:]
+    log_ratio = log_ratio.masked_fill(~finite[n_fit:], -math.inf)  # there q has no mass
+    return ratio_is_one(log_ratio, f"q/p over samples in z, D = {s.dims}")
 
 
-def _fit_ratio(s: Subject) -> Finding:
-    """Other densities: a density fitted to some samples against log_prob on the rest."""
-    x = s.samples.reshape(len(s.samples), -1).to(s.x.dtype)
-    return ratio_to_fit(x, s.evaluate("log_prob", s.samples))
-
-
-def ratio_to_fit(x: Tensor, log_p: Tensor) -> Finding:
+def ratio_to_fit(x: Tensor, log_p: Tensor) -> Finding | LeftOut:
     """E_p[q/p] = 1 over draws x (N, D) of p, for a q fitted to the first N_FIT of them."""
     fit = _kernels if x.shape[1] <= MAX_KERNEL_DIMS else _normal
     log_q = fit(x[:N_FIT], x[N_FIT:])
     enough = 50 if fit is _kernels else 0.05 * len(log_q)  # a normal may be far from p
-    return _ratio(log_q - log_p[N_FIT:], f"D = {x.shape[1]}", enough)
+    return ratio_is_one(log_q - log_p[N_FIT:], f"q/p over draws, D = {x.shape[1]}", enough)
 
 
 def _kernels(x: Tensor, test: Tensor, neighbour: int = 10) -> Tensor:
@@ -144,33 +234,13 @@ def _normal(x: Tensor, test: Tensor) -> Tensor:
     return q.log_prob(test)
 
 
-def _ratio(log_ratio: Tensor, where: str, enough: float = 50) -> Finding:
-    """E_p[q/p] = 1 for any density q, where p is both normalised and what was sampled."""
-    ratio = log_ratio.exp()
-    n_effective = (ratio.sum().square() / ratio.square().sum()).item()
-    error = (ratio.std() / math.sqrt(len(ratio))).item()
-    mean = ratio.mean().item()
-    note = f"mean of q/p over samples {mean:.3f} +- {error:.3f} {where}, in standard errors"
-    if n_effective < enough and (enough > 50 or abs(mean - 1) < 0.9):
-        return _one_sided(log_ratio, f"importance weights too uneven ({n_effective:.0f} effective)")
-    return Finding(abs(mean - 1) / (error + 0.005), SIGMAS, note)
-
-
-def _one_sided(log_ratio: Tensor, reason: str) -> Finding:
-    """E_p[log q/p] <= 0: what is left where q/p varies too much, and only its violation tells."""
-    mean, error = log_ratio.mean().item(), (log_ratio.std() / math.sqrt(len(log_ratio))).item()
-    if not mean > SIGMAS * error:
-        raise DoesNotApply(reason)
-    note = f"log_prob is {mean:.2f} nats below a density fitted to the samples, in standard errors"
-    return Finding(mean / error, SIGMAS, note)
-
-
-def reference(s: Subject) -> Finding:
+def reference(s: Subject) -> Finding | LeftOut:
     """log_prob equals an independent reference."""
-    s.needs("log_prob")
+    if why := s.lacks("log_prob"):
+        return why
     if s.reference is None:
-        raise DoesNotApply("no reference= was given")
+        return LeftOut("no reference= was given")
     with torch.no_grad():
         claimed, exact = s.call("log_prob", s.x), s.reference(s.x)
     gap = ((claimed - exact).abs() / (1 + exact.abs())).max().item()
-    return Finding(gap, 1e-5, "largest relative difference on x")
+    return Finding(gap, max(1e-5, s.tight), "largest relative difference on x")

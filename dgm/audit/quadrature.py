@@ -94,6 +94,7 @@ def chi_square_z(counts: Tensor, masses: Tensor, n: int) -> tuple[float, int]:
     outside = torch.stack((n - counts.sum().double(), n * (1 - masses.sum()).clamp(min=0)))
     counts = torch.cat((counts.double(), outside[:1]))
     expected = torch.cat((n * masses, outside[1:]))
+    # cells that expect fewer than five are pooled
     order = expected.argsort()
     counts, expected = counts[order], expected[order]
     n_pooled = int((expected < 5).sum())
@@ -104,6 +105,7 @@ def chi_square_z(counts: Tensor, masses: Tensor, n: int) -> tuple[float, int]:
         expected = torch.cat((expected[:n_pooled].sum()[None], expected[n_pooled:]))
     if len(counts) < 2:
         return 0.0, 1
+    # Wilson and Hilferty: the cube root is nearly normal
     statistic = ((counts - expected).square() / expected.clamp(min=1e-9)).sum().item()
     k = len(counts) - 1
     return ((statistic / k) ** (1 / 3) - 1 + 2 / (9 * k)) / math.sqrt(2 / (9 * k)), k + 1

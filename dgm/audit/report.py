@@ -1,4 +1,4 @@
-"""The result of an audit: one line per check, readable as text and as HTML."""
+"""The result of an audit: what was decided, and one line per check, as text and as HTML."""
 
 from __future__ import annotations
 
@@ -12,12 +12,48 @@ PASS, FAIL, NOT_APPLICABLE = "pass", "FAIL", "n/a"
 _BADGE = {PASS: "#1a6b33", FAIL: "#a3161f", NOT_APPLICABLE: "#57606a"}  # white text: over 5:1
 
 
+# the lines that decide what a model claims: one of these groups, all its lines passed
+DECIDES = {
+    "density": (
+        ("sums or integrates to one",),
+        ("samples follow the density",),
+        ("no leak from the future", "log_prob = sum of conditionals"),
+        ("log_prob = reference",),
+    ),
+    "bound": (
+        ("bounds <= exact",),
+        ("exp(elbo) sums to one",),
+        ("exp(elbo) averages to the bin mass",),
+        ("noise fills its bin", "uniform scores log2(levels) bits"),
+        ("posterior draws follow log q", "elbo = log p(x, z) - log q"),
+    ),
+    "samples": (
+        ("samples follow the density",),
+        ("samples follow the conditionals",),
+        ("samples follow the bin masses",),
+        ("samples = prior, then x|z",),
+        ("samples obey Stein's identity",),
+        ("samples obey the Gibbs identity",),
+    ),
+    "causality": (("no leak from the future",),),
+    "log-determinant": (("log_det = autograd",),),
+    "gradients": (("every parameter gets a gradient",),),
+}
+CLAIMS = ("density", "bound", "log-determinant", "causality")  # what `passed` asks to be decided
+
+
 class Finding(NamedTuple):
     """What a check measured, what it allows, and a word for the reader."""
 
     measured: float
     tolerance: float
     note: str
+
+
+class LeftOut(NamedTuple):
+    """Why a check has nothing to say about this model."""
+
+    why: str
 
 
 @dataclass(frozen=True)
@@ -31,11 +67,13 @@ class Check:
     note: str
 
     @classmethod
-    def judge(cls, name: str, finding: Finding) -> Check:
+    def judge(cls, name: str, found: Finding | LeftOut) -> Check:
         """Pass or fail by size; what is not a number, or infinite, fails."""
-        measured, tolerance = float(finding.measured), float(finding.tolerance)
+        if isinstance(found, LeftOut):
+            return cls(name, None, None, NOT_APPLICABLE, found.why)
+        measured, tolerance = float(found.measured), float(found.tolerance)
         verdict = PASS if measured <= tolerance and measured != math.inf else FAIL
-        return cls(name, measured, tolerance, verdict, finding.note)
+        return cls(name, measured, tolerance, verdict, found.note)
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
@@ -45,10 +83,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of one audit. Prints as a table; `passed` is true when nothing failed."""
+    """All checks of one audit. Prints as a table below a line that says what was decided."""
 
     title: str
     checks: tuple[Check, ...]
+    claims: tuple[str, ...] = ()  # what the model's methods claim, names of DECIDES
 
     HEADER = ("check", "measured", "allowed", "verdict", "note")
 
@@ -58,15 +97,43 @@ class Report:
         return tuple(c for c in self.checks if c.verdict == FAIL)
 
     @property
+    def decided(self) -> tuple[str, ...]:
+        """What the lines that passed decide: density, bound, samples, gradients ..., or nothing."""
+        verdicts = {c.name: c.verdict for c in self.checks}
+        return tuple(
+            what
+            for what, groups in DECIDES.items()
+            if any(all(verdicts.get(name) == PASS for name in group) for group in groups)
+        )
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """What the model claims and no line could decide."""
+        return tuple(what for what in self.claims if what not in self.decided)
+
+    @property
     def passed(self) -> bool:
-        """True when no check failed; checks that do not apply do not count."""
-        return not self.failures
+        """True when no check failed and all that the model claims was decided, something at least.
+
+        A model whose density no check could decide has not passed.
+        """
+        needed = [what for what in self.undecided if what in CLAIMS]
+        return not self.failures and not needed and bool(self.decided)
+
+    @property
+    def headline(self) -> str:
+        """What was decided, in one line."""
+        if self.failures:
+            return f"WRONG: {', '.join(c.name for c in self.failures)}"
+        line = f"decided: {', '.join(self.decided) or 'nothing'}"
+        return line + (f"; not decided: {', '.join(self.undecided)}" if self.undecided else "")
 
     @property
     def summary(self) -> str:
-        """One sentence: how many checks passed, failed, did not apply."""
+        """The headline, and how many checks passed, failed, did not apply."""
         n = {v: sum(c.verdict == v for c in self.checks) for v in _BADGE}
-        return f"{n[PASS]} passed, {n[FAIL]} failed, {n[NOT_APPLICABLE]} do not apply"
+        counts = f"{n[PASS]} passed, {n[FAIL]} failed, {n[NOT_APPLICABLE]} do not apply"
+        return f"{self.headline}. {counts}"
 
     @property
     def left_out(self) -> dict[str, list[str]]:
@@ -78,8 +145,11 @@ class Report:
         return reasons
 
     def assert_passed(self) -> Report:
-        """Return the report, or raise an `AssertionError` that lists every failure."""
-        if self.failures:
+        """Return the report, or raise an `AssertionError` that says what failed or was not decided.
+
+        Where no check can decide what the model claims, that is no pass either.
+        """
+        if not self.passed:
             lines = (f"  {c.name}: {c.cells[1]} > {c.cells[2]}  {c.note}" for c in self.failures)
             raise AssertionError("\n".join((f"{self.title}: {self.summary}", *lines)))
         return self
@@ -96,7 +166,8 @@ class Report:
         rows = [self.HEADER, *(c.cells for c in self.checks if c.verdict != NOT_APPLICABLE)]
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
         head, *body = (_text_row(row, widths) for row in rows)
-        lines = [f"{self.title}: {self.summary}", head, "-" * 100, *body]
+        title = textwrap.wrap(f"{self.title}: {self.summary}", 110)
+        lines = [*title, head, "-" * 100, *body]
         if self.left_out:
             reasons = (f"{', '.join(names)}: {why}" for why, names in self.left_out.items())
             lines += ["do not apply", *(_wrapped(r, "  ", 98) for r in reasons)]

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FunctionType, ModuleType
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
-from dgm.audit.report import Finding
-from dgm.audit.subject import DoesNotApply, Subject, seeded
+from dgm.audit.facts import examine
+from dgm.audit.report import Finding, LeftOut
+from dgm.audit.subject import Subject, seeded, working_in
 
 _VALUES = ("log_prob", "energy", "elbo", "loss")
 
 
-def gradients(s: Subject) -> Finding:
+def gradients(s: Subject) -> Finding | LeftOut:
     """Every parameter gets a finite gradient that is not zero."""
     model = copy.deepcopy(s.model).train()
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     if not trained:
-        raise DoesNotApply("the model has no parameter to train")
+        return LeftOut("the model has no parameter to train")
+    # the gradient of what it trains on
     name = next((n for n in ("loss", "log_prob", "elbo", "energy") if s.offers(n)), None)
     if name is None:
-        raise DoesNotApply("the model has none of loss, log_prob, elbo, energy")
-    value = Subject(model, s.x, s.y, s.levels).call(name, s.x)
+        return LeftOut("the model has none of loss, log_prob, elbo, energy")
+    n = max(1, min(len(s.x), s.rows(name, len(s.x))))
+    value = replace(s, model=model).call(name, s.x[:n])
     if not value.requires_grad:
         return Finding(len(trained), 0, f"{name}: none")
     value.mean().backward()
+    # parameter by parameter
     faults = [
         f"{n} {_gradient_fault(p.grad)}" for n, p in trained.items() if _gradient_fault(p.grad)
     ]
@@ -72,51 +78,61 @@ def _loose(path: str, value: object, known: set[int], seen: set[int]) -> Iterato
     elif isinstance(value, list | tuple | set):
         for i, item in enumerate(value):
             yield from _loose(f"{path}[{i}]", item, known, seen)
+    elif isinstance(value, Distribution):  # D.Normal(0., 1.) holds numbers as tensors: no state
+        for name, item in vars(value).items():
+            if not isinstance(item, Tensor) or item.dim() > 0:
+                yield from _loose(f"{path}.{name}", item, known, seen)
     elif hasattr(value, "__dict__") and not isinstance(value, type | FunctionType | ModuleType):
         for name, item in vars(value).items():
             yield from _loose(f"{path}.{name}", item, known, seen)
 
 
 @torch.no_grad()
-def state_dict(s: Subject) -> Finding:
+def state_dict(s: Subject) -> Finding | LeftOut:
     """Loading the state into a model with other weights gives the same numbers."""
     names = [n for n in _VALUES if s.offers(n)]
     if not names or not s.model.state_dict():
-        raise DoesNotApply("nothing to load, or no value to compare")
+        return LeftOut("nothing to load, or no value to compare")
     other = copy.deepcopy(s.model)
     for tensor in other.state_dict().values():
         if tensor.is_floating_point():
             tensor.add_(1.0)
     other.load_state_dict(s.model.state_dict())
-    gap = _gap(s, other, names[0], s.x)
-    return Finding(gap, 0, f"{names[0]} after loading, absolute")
-
-
-def _gap(s: Subject, other: nn.Module, name: str, x: Tensor) -> float:
-    """Largest absolute difference of two models under the same noise."""
     with seeded(s.seed):
-        a = s.call(name, s.x)
+        a = s.call(names[0], s.x)
     with seeded(s.seed):
-        b = Subject(other, x, s.y, s.levels).call(name, x)
-    return (a - b).abs().max().item()
+        b = replace(s, model=other).call(names[0], s.x)
+    return Finding((a - b).abs().max().item(), 0, f"{names[0]} after loading, absolute")
 
 
 @torch.no_grad()
-def single_precision(s: Subject) -> Finding:
+def single_precision(s: Subject) -> Finding | LeftOut:
     """float32 gives what float64 gives, and answers in float32."""
     name = next((n for n in ("log_prob", "energy", "elbo") if s.offers(n)), None)
     if name is None:
-        raise DoesNotApply("the model has none of log_prob, energy, elbo")
-    other = copy.deepcopy(s.model).float()
+        return LeftOut("the model has none of log_prob, energy, elbo")
+    if s.dtype != torch.float64:
+        return LeftOut("audited in float32: the model casts inside, or takes too long in double")
+    repeats = min(128, s.rows(name, 128 * len(s.x)) // len(s.x)) if name == "elbo" else 1
+    if why := s.too_few(repeats, 16 if name == "elbo" else 1, f"drawing the {name}"):
+        return why
+    # both precisions
+    exact = s.mean_and_error(name, s.x, repeats=repeats) if name == "elbo" else s.call(name, s.x)
     x, y = (t.float() if t is not None and t.is_floating_point() else t for t in (s.x, s.y))
-    low = Subject(other, x, y, s.levels)
-    if (kind := low.call(name, x).dtype) != torch.float32:
-        return Finding(float("inf"), 1e-3, f"{name} of a float32 model is {kind}")
+    with working_in(torch.float32):
+        low = examine(copy.deepcopy(s.model).float(), x, y, s.levels, seed=s.seed)
+        if name in low.facts.faults:
+            return Finding(float("inf"), 1e-3, f"{name} in float32: {low.facts.faults[name]}")
+        if (kind := low.call(name, x).dtype) != torch.float32:
+            return Finding(float("inf"), 1e-3, f"{name} of a float32 model is {kind}")
+        rough = (
+            low.mean_and_error(name, x, repeats=repeats) if name == "elbo" else low.call(name, x)
+        )
+    # the values, or their means where they are noisy
     if name != "elbo":
-        exact = s.call(name, s.x)
-        gap = ((low.call(name, x) - exact).abs() / (1 + exact.abs())).max().item()
+        gap = ((rough - exact).abs() / (1 + exact.abs())).max().item()
         return Finding(gap, 1e-3, f"{name}, relative")
-    a, b = (t.mean_and_error(name, t.x, repeats=128).double() for t in (s, low))
+    a, b = exact, rough.double()
     excess = (a[0] - b[0]).abs() - 6 * a[1].hypot(b[1])
     note = "elbo in mean, relative, beyond six standard errors"
     return Finding((excess / (1 + a[0].abs())).clamp(min=0).max().item(), 1e-3, note)

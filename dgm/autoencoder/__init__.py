@@ -8,6 +8,4 @@
 | `denoising.py`   | corrupt the input, ask for the clean one; residual and score       |
 | `stochastic.py`  | noise in the code                                                  |
 | `spiking.py`     | leaky integrate-and-fire neurons with surrogate gradients          |
-| `identity.py`    | does it copy? chimeras, and the share left unexplained             |
-| `scaling.py`     | data as stored to rows of floats, and back                         |
 """

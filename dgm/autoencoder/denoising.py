@@ -61,39 +61,49 @@ class DenoisingAutoencoder(nn.Module):
 
     Parameters
     ----------
+    data : Levels or Reals (support.py)
+        What x is: ``check(x)``, ``scaled(x, 0, 1)``, ``unscaled(rows, 0, 1)``, ``shape``,
+        ``finite(z)``. Pixels go to 0..1, so that a loss is in units of the full grey range.
     encoder, decoder : nn.Module
         Rows (B, D) to codes (B, d), and back.
-    scaling : nn.Module
-        Data as stored to rows (B, D), with ``inverse``; the noise is on the scale of the rows.
     corruption : nn.Module
-        Rows -> corrupted rows.
+        Rows -> corrupted rows; the noise is on the scale of the rows.
+
+    Notes
+    -----
+    Own methods: ``encode``, ``decode``.
 
     Examples
     --------
-    >>> rows = nn.Identity()
-    >>> rows.inverse = lambda h: h
-    >>> model = DenoisingAutoencoder(nn.Linear(2, 9), nn.Linear(9, 2), rows, GaussianCorruption(1))
-    >>> model.loss(torch.randn(5, 2)).shape
+    >>> from dgm.distribution.support import Levels
+    >>> pixels = Levels((1, 2, 2), 17)
+    >>> noise = GaussianCorruption(0.4)
+    >>> model = DenoisingAutoencoder(pixels, nn.Linear(4, 9), nn.Linear(9, 4), noise)
+    >>> model.loss(torch.randint(17, (5, 1, 2, 2))).shape
     torch.Size([5])
     """
 
-    def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, scaling: nn.Module, corruption: nn.Module
-    ):
+    def __init__(self, data: object, encoder: nn.Module, decoder: nn.Module, corruption: nn.Module):
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.scaling, self.corruption = scaling, corruption
+        self.data, self.encoder, self.decoder = data, encoder, decoder
+        self.corruption = corruption
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """Checked x (B, *shape) -> rows (B, D), pixels in 0..1."""
+        dtype = next(self.parameters(), torch.empty(0)).dtype
+        return self.data.rows(x, dtype, trusted=self.training)
 
     def encode(self, x: Tensor) -> Tensor:
-        """x as stored (B, ...) -> code (B, d), without noise."""
-        return self.encoder(self.scaling(x))
+        """x as stored (B, *shape) -> code (B, d), without noise."""
+        return self.encoder(self._rows(x))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Code (B, d) -> (B, ...) floats on the scale of the data."""
-        return self.scaling.inverse(self.decoder(z))
+        """Code (B, d) -> (B, *shape) floats on the scale of the data."""
+        rows = self.decoder(self.data.finite(z)).unflatten(1, self.data.shape)
+        return self.data.unscaled(rows, 0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruction of x as it is, without more noise, (B, ...) floats."""
+        """Reconstruction of x as it is, without more noise, (B, *shape) floats."""
         return self.decode(self.encode(x))
 
     def loss(self, x: Tensor) -> Tensor:
@@ -101,7 +111,7 @@ class DenoisingAutoencoder(nn.Module):
 
         A noisy estimate of its mean over the noise; it has no unit of nats.
         """
-        rows = self.scaling(x)
+        rows = self._rows(x)
         return (self.decoder(self.encoder(self.corruption(rows))) - rows).square().sum(1)
 
 
@@ -112,7 +122,7 @@ def residual_score(model: nn.Module, x: Tensor, std: float) -> Tensor:
     every noise level: r(x) = E[clean | x] = x + std^2 * grad log p_std(x) (Miyasawa 1961; Vincent
     2011). ``std`` is on the scale of x.
     """
-    if not std > 0:
+    if not 0 < std < math.inf:
         raise ValueError(f"std must be positive, got {std}")
     return (model(x) - x) / std**2
 
@@ -126,7 +136,7 @@ def wiener_map(covariance: Tensor, std: float) -> Tensor:
     square = len(shape) == 2 and shape[0] == shape[1]
     if not square or not torch.allclose(covariance, covariance.T, atol=1e-5):
         raise ValueError(f"covariance must be a symmetric matrix, got shape {shape}")
-    if not std > 0:
+    if not 0 < std < math.inf:
         raise ValueError(f"std must be positive, got {std}")
     noisy = covariance + std**2 * torch.eye(len(covariance)).to(covariance)
     return torch.linalg.solve(noisy, covariance).T  # both are symmetric and commute

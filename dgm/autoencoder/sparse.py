@@ -105,45 +105,54 @@ class SparseAutoencoder(nn.Module):
 
     Parameters
     ----------
+    data : Levels or Reals (support.py)
+        What x is: ``check(x)``, ``scaled(x, 0, 1)``, ``unscaled(rows, 0, 1)``, ``shape``,
+        ``finite(z)``. Pixels go to 0..1, so that a loss is in units of the full grey range.
     encoder, decoder : nn.Module
         Rows (B, D) to codes (B, d), and back.
-    scaling : nn.Module
-        Data as stored to rows (B, D), with ``inverse``.
     penalty : nn.Module
         Codes (B, d) -> (B,): `RatePenalty` or `L1Penalty`.
 
+    Notes
+    -----
+    Own methods: ``encode``, ``decode``.
+
     Examples
     --------
-    >>> rows = nn.Identity()
-    >>> rows.inverse = lambda h: h
+    >>> from dgm.distribution.support import Levels
+    >>> pixels = Levels((1, 2, 2), 17)
     >>> encoder = nn.Sequential(nn.Linear(4, 9), nn.ReLU())
-    >>> model = SparseAutoencoder(encoder, UnitAtoms(9, 4), rows, L1Penalty(0.1))
-    >>> model.loss(torch.randn(5, 4)).shape
+    >>> model = SparseAutoencoder(pixels, encoder, UnitAtoms(9, 4), L1Penalty(0.1))
+    >>> model.loss(torch.randint(17, (5, 1, 2, 2))).shape
     torch.Size([5])
     """
 
-    def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, scaling: nn.Module, penalty: nn.Module
-    ):
+    def __init__(self, data: object, encoder: nn.Module, decoder: nn.Module, penalty: nn.Module):
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.scaling, self.penalty = scaling, penalty
+        self.data, self.encoder, self.decoder = data, encoder, decoder
+        self.penalty = penalty
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """Checked x (B, *shape) -> rows (B, D), pixels in 0..1."""
+        dtype = next(self.parameters(), torch.empty(0)).dtype
+        return self.data.rows(x, dtype, trusted=self.training)
 
     def encode(self, x: Tensor) -> Tensor:
-        """x as stored (B, ...) -> code (B, d)."""
-        return self.encoder(self.scaling(x))
+        """x as stored (B, *shape) -> code (B, d)."""
+        return self.encoder(self._rows(x))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Code (B, d) -> (B, ...) floats on the scale of the data."""
-        return self.scaling.inverse(self.decoder(z))
+        """Code (B, d) -> (B, *shape) floats on the scale of the data."""
+        rows = self.decoder(self.data.finite(z)).unflatten(1, self.data.shape)
+        return self.data.unscaled(rows, 0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruction (B, ...), floats on the scale of the data."""
+        """Reconstruction (B, *shape), floats on the scale of the data."""
         return self.decode(self.encode(x))
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
         """The two parts of the loss, (B,) each."""
-        rows = self.scaling(x)
+        rows = self._rows(x)
         z = self.encoder(rows)
         error = (self.decoder(z) - rows).square().sum(1)
         return {"reconstruction": error, "penalty": self.penalty(z)}

@@ -46,14 +46,8 @@ class _Heaviside(torch.autograd.Function):
         return grad / (1 + ctx.slope * v.abs()).square(), None
 
 
-class HardSpike(nn.Module):
+class HardSpike(SoftSpike):
     """1 where v > 0, else 0; backwards the derivative of ``SoftSpike(slope)``."""
-
-    def __init__(self, slope: float = 2.0):
-        super().__init__()
-        if not 0 < slope < math.inf:
-            raise ValueError(f"slope must be positive, got {slope}")
-        self.slope = slope
 
     def forward(self, v: Tensor) -> Tensor:
         """Potential above the threshold -> 0 or 1, same shape."""
@@ -103,11 +97,12 @@ def firing_period(current: float, leak: float = 0.9, threshold: float = 1.0) -> 
     """Steps between two spikes of a `LIF` under a constant current, exact; inf if it never fires.
 
     Without a spike u_n = current (1 - leak^n) / (1 - leak), which passes the threshold first at
-    n = ceil(log(1 - threshold (1 - leak) / current) / log leak), if it ever does.
+    n = floor(log(1 - threshold (1 - leak) / current) / log leak) + 1, if it ever does. A neuron
+    that stands at the threshold itself does not fire.
     """
     if current <= threshold * (1 - leak):
         return math.inf
-    return math.ceil(math.log(1 - threshold * (1 - leak) / current) / math.log(leak))
+    return math.floor(math.log(1 - threshold * (1 - leak) / current) / math.log(leak)) + 1
 
 
 class LeakyReadout(nn.Module):
@@ -148,8 +143,7 @@ class NeuronActivity(nn.Module):
     The rate of a neuron is its mean over steps and batch: below the band it is dying, above it is
     bursting. The penalty is the same for all examples.
 
-    Note: the paper penalises the squared activity of each neuron, an upper bound, and wakes silent
-    neurons by nudging thresholds and weights; a band does both with one gradient.
+    Note: the paper penalises squared activity, an upper bound, and nudges silent neurons awake.
     """
 
     def __init__(self, weight: float = 1.0, low: float = 0.05, high: float = 0.3):
@@ -172,34 +166,50 @@ class SpikingAutoencoder(nn.Module):
 
     Parameters
     ----------
+    data : Levels or Reals (support.py)
+        What x is. Pixels go to 0..1, so that a loss is in units of the full grey range.
     encoder : nn.Sequential
         Linear layers and `LIF` in turn, ending in a `LIF`: its spikes are the code.
     decoder : nn.Sequential
         The same, ending in a `LeakyReadout`.
-    scaling : nn.Module
-        Data as stored to rows (B, D), with ``inverse``.
     steps : int
         Length T of a spike train.
-    penalties : modules spikes (T, B, n) -> (B,), applied to every spiking layer.
+    penalties : tuple of nn.Module
+        Spikes (T, B, n) -> (B,), applied to every spiking layer.
+
+    Own methods: ``spikes``, ``code``, ``encode``, ``decode``.
+
+    Examples
+    --------
+    >>> from dgm.distribution.support import Levels
+    >>> encoder = nn.Sequential(nn.Linear(4, 6), LIF())
+    >>> decoder = nn.Sequential(nn.Linear(6, 4), LeakyReadout())
+    >>> model = SpikingAutoencoder(Levels((1, 2, 2), 17), encoder, decoder, steps=10)
+    >>> model.code(torch.randint(17, (5, 1, 2, 2))).shape  # spike trains
+    torch.Size([10, 5, 6])
     """
 
     def __init__(
         self,
+        data: object,
         encoder: nn.Sequential,
         decoder: nn.Sequential,
-        scaling: nn.Module,
         steps: int = 20,
         penalties: tuple[nn.Module, ...] = (),
     ):
         super().__init__()
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
+        self.data, self.steps = data, data.count(steps, "steps", least=1)
         self.encoder, self.decoder = encoder, decoder
-        self.scaling, self.steps, self.penalties = scaling, steps, nn.ModuleList(penalties)
+        self.penalties = nn.ModuleList(penalties)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """Checked x (B, *shape) -> rows (B, D), pixels in 0..1."""
+        dtype = next(self.parameters(), torch.empty(0)).dtype
+        return self.data.rows(x, dtype, trusted=self.training)
 
     def _run(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Rows (B, D), what is read out of them (B, D), and the spikes of every spiking layer."""
-        rows = self.scaling(x)
+        rows = self._rows(x)
         h, trains = rows.expand(self.steps, -1, -1), []  # (T, B, D), a constant current
         for layer in (*self.encoder, *self.decoder):
             h = layer(h)
@@ -211,19 +221,20 @@ class SpikingAutoencoder(nn.Module):
         return self._run(x)[2]
 
     def code(self, x: Tensor) -> Tensor:
-        """x as stored (B, ...) -> the spike trains (T, B, d) that the decoder hears."""
-        return self.encoder(self.scaling(x).expand(self.steps, -1, -1))
+        """x as stored (B, *shape) -> the spike trains (T, B, d) that the decoder hears."""
+        return self.encoder(self._rows(x).expand(self.steps, -1, -1))
 
     def encode(self, x: Tensor) -> Tensor:
-        """x as stored (B, ...) -> rates of the code (B, d), multiples of 1/T."""
+        """x as stored (B, *shape) -> rates of the code (B, d), multiples of 1/T."""
         return self.code(x).mean(0)
 
     def decode(self, code: Tensor) -> Tensor:
-        """Spike trains (T, B, d) of the code -> (B, ...) floats on the scale of the data."""
-        return self.scaling.inverse(self.decoder(code)[-1])
+        """Spike trains (T, B, d) of the code -> (B, *shape) floats on the scale of the data."""
+        rows = self.decoder(self.data.finite(code, "code"))[-1].unflatten(1, self.data.shape)
+        return self.data.unscaled(rows, 0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruction (B, ...), floats on the scale of the data."""
+        """Reconstruction (B, *shape), floats on the scale of the data."""
         return self.decode(self.code(x))
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:

@@ -20,41 +20,51 @@ class StochasticAutoencoder(nn.Module):
 
     Parameters
     ----------
+    data : Levels or Reals (support.py)
+        What x is: ``check(x)``, ``scaled(x, 0, 1)``, ``unscaled(rows, 0, 1)``, ``shape``,
+        ``finite(z)``. Pixels go to 0..1, so that a loss is in units of the full grey range.
     encoder, decoder : nn.Module
         Rows (B, D) to codes (B, d), and back.
-    scaling : nn.Module
-        Data as stored to rows (B, D), with ``inverse``.
     std : float
         Of the noise, on the scale of the code.
 
+    Notes
+    -----
+    Own methods: ``encode``, ``decode``.
+
     Examples
     --------
-    >>> rows = nn.Identity()
-    >>> rows.inverse = lambda h: h
+    >>> from dgm.distribution.support import Levels
+    >>> pixels = Levels((1, 2, 2), 17)
     >>> encoder = nn.Sequential(nn.Linear(4, 9), nn.Sigmoid())
-    >>> StochasticAutoencoder(encoder, nn.Linear(9, 4), rows).loss(torch.randn(5, 4)).shape
+    >>> model = StochasticAutoencoder(pixels, encoder, nn.Linear(9, 4))
+    >>> model.loss(torch.randint(17, (5, 1, 2, 2))).shape
     torch.Size([5])
     """
 
-    def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, scaling: nn.Module, std: float = 0.5
-    ):
+    def __init__(self, data: object, encoder: nn.Module, decoder: nn.Module, std: float = 0.5):
         super().__init__()
         if not 0 < std < math.inf:
             raise ValueError(f"std must be positive and finite, got {std}")
-        self.encoder, self.decoder = encoder, decoder
-        self.scaling, self.std = scaling, std
+        self.data, self.encoder, self.decoder = data, encoder, decoder
+        self.std = std
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """Checked x (B, *shape) -> rows (B, D), pixels in 0..1."""
+        dtype = next(self.parameters(), torch.empty(0)).dtype
+        return self.data.rows(x, dtype, trusted=self.training)
 
     def encode(self, x: Tensor) -> Tensor:
-        """x as stored (B, ...) -> code (B, d), without noise."""
-        return self.encoder(self.scaling(x))
+        """x as stored (B, *shape) -> code (B, d), without noise."""
+        return self.encoder(self._rows(x))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Code (B, d) -> (B, ...) floats on the scale of the data."""
-        return self.scaling.inverse(self.decoder(z))
+        """Code (B, d) -> (B, *shape) floats on the scale of the data."""
+        rows = self.decoder(self.data.finite(z)).unflatten(1, self.data.shape)
+        return self.data.unscaled(rows, 0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruction through the code without noise, (B, ...) floats."""
+        """Reconstruction through the code without noise, (B, *shape) floats."""
         return self.decode(self.encode(x))
 
     def loss(self, x: Tensor) -> Tensor:
@@ -62,6 +72,6 @@ class StochasticAutoencoder(nn.Module):
 
         A noisy estimate of its mean over the noise; it has no unit of nats.
         """
-        rows = self.scaling(x)
+        rows = self._rows(x)
         z = self.encoder(rows)
         return (self.decoder(z + self.std * torch.randn_like(z)) - rows).square().sum(1)

@@ -21,30 +21,34 @@ class TiedAutoencoder(nn.Module):
 
     Parameters
     ----------
-    widths : (D, ..., d)
-        Sizes from the rows to the code.
-    scaling : nn.Module
-        Data as stored to rows (B, D), with ``inverse``.
+    data : Levels or Reals (support.py)
+        What x is: ``check(x)``, ``scaled(x, 0, 1)``, ``unscaled(rows, 0, 1)``, ``shape``,
+        ``finite(z)``. Pixels go to 0..1, so that a loss is in units of the full grey range.
+    widths : tuple of int
+        Sizes after the rows, the last of them that of the code.
     activation : nn.Module, optional
         Elementwise; a sigmoid when left out.
 
+    Notes
+    -----
+    Own methods: ``encode``, ``decode``.
+
     Examples
     --------
-    >>> rows = nn.Identity()
-    >>> rows.inverse = lambda h: h
-    >>> model = TiedAutoencoder((4, 3, 2), rows)
-    >>> model(torch.randn(5, 4)).shape
-    torch.Size([5, 4])
+    >>> from dgm.distribution.support import Levels
+    >>> pixels = Levels((1, 2, 2), 17)
+    >>> model = TiedAutoencoder(pixels, (3, 2))
+    >>> model(torch.randint(17, (5, 1, 2, 2))).shape
+    torch.Size([5, 1, 2, 2])
     """
 
-    def __init__(
-        self, widths: tuple[int, ...], scaling: nn.Module, activation: nn.Module | None = None
-    ):
+    def __init__(self, data: object, widths: tuple[int, ...], activation: nn.Module | None = None):
         super().__init__()
-        if len(widths) < 2 or min(widths) < 1:
-            raise ValueError(f"widths needs two or more positive sizes, got {tuple(widths)}")
+        if len(widths) < 1:
+            raise ValueError(f"widths needs one or more positive sizes, got {tuple(widths)}")
+        widths = (data.dims, *(data.count(width, "widths", least=1) for width in widths))
         layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
-        self.layers, self.scaling = nn.ModuleList(layers), scaling
+        self.data, self.layers = data, nn.ModuleList(layers)
         self.back = nn.ParameterList(torch.zeros(size) for size in widths[:-1])  # biases
         self.activation = nn.Sigmoid() if activation is None else activation
 
@@ -59,19 +63,25 @@ class TiedAutoencoder(nn.Module):
             z = self.activation(z) if k > 0 else z
         return z
 
+    def _rows(self, x: Tensor) -> Tensor:
+        """Checked x (B, *shape) -> rows (B, D), pixels in 0..1."""
+        dtype = next(self.parameters(), torch.empty(0)).dtype
+        return self.data.rows(x, dtype, trusted=self.training)
+
     def encode(self, x: Tensor) -> Tensor:
-        """x as stored (B, ...) -> code (B, d)."""
-        return self._to_code(self.scaling(x))
+        """x as stored (B, *shape) -> code (B, d)."""
+        return self._to_code(self._rows(x))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Code (B, d) -> (B, ...) floats on the scale of the data."""
-        return self.scaling.inverse(self._to_rows(z))
+        """Code (B, d) -> (B, *shape) floats on the scale of the data."""
+        rows = self._to_rows(self.data.finite(z)).unflatten(1, self.data.shape)
+        return self.data.unscaled(rows, 0.0, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstruction (B, ...), floats on the scale of the data."""
+        """Reconstruction (B, *shape), floats on the scale of the data."""
         return self.decode(self.encode(x))
 
     def loss(self, x: Tensor) -> Tensor:
         """Squared error of the rows, summed over D, (B,). It has no unit of nats."""
-        rows = self.scaling(x)
+        rows = self._rows(x)
         return (self._to_rows(self._to_code(rows)) - rows).square().sum(1)

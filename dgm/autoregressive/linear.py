@@ -18,18 +18,30 @@ class LinearAutoregression(nn.Module):
 
     Parameters
     ----------
-    length : T, values in one series (B, T).
-    lags : how many values back each looks, 1 .. T - 1.
+    data : Reals (support.py)
+        Of shape (T,): ``shape``, ``check(x)``, ``count(n)``.
+    lags : int
+        How many values back each looks, 1 .. T - 1.
 
-    >>> LinearAutoregression(length=8, lags=2)(torch.zeros(5, 8)).shape  # mean and log scale
+    Notes
+    -----
+    Own methods: ``entropy_rate``, nats per value in the long run.
+
+    Examples
+    --------
+    >>> from dgm.distribution.support import Reals
+    >>> LinearAutoregression(Reals((8,)), lags=2)(torch.zeros(5, 8)).shape  # mean, log scale
     torch.Size([5, 8, 2])
     """
 
-    def __init__(self, length: int, lags: int = 2):
+    def __init__(self, data: object, lags: int = 2):
         super().__init__()
+        if len(data.shape) != 1:
+            raise ValueError(f"data must be series of shape (T,), got {data.shape}")
+        length = data.shape[0]
         if not 1 <= lags < length:
             raise ValueError(f"lags must lie in 1 .. {length - 1} for length {length}, got {lags}")
-        self.length, self.lags, self.shape = length, lags, (length,)
+        self.data, self.length, self.lags = data, length, lags
         self.coefficients = nn.Parameter(torch.zeros(lags))  # a_1, ..., a_lags
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.first = nn.Parameter(torch.zeros(lags, lags))  # used below the diagonal
@@ -42,7 +54,7 @@ class LinearAutoregression(nn.Module):
     @torch.no_grad()
     def start_from(self, x: Tensor) -> None:
         """The maximum of the likelihood of x (N, T): least squares, in closed form."""
-        x = self._checked(x)
+        x = self.data.check(x)
         past, now = self._past(x).reshape(-1, self.lags), x[:, self.lags :].reshape(-1, 1)
         weights = torch.linalg.lstsq(past, now).solution
         self.coefficients.copy_(weights[:, 0])
@@ -54,31 +66,24 @@ class LinearAutoregression(nn.Module):
                 rest = rest - x[:, :t] @ self.first[t, :t]
             self.first_log_scale[t] = rest.square().mean().log() / 2
 
-    def _checked(self, x: Tensor) -> Tensor:
-        if x.ndim != 2 or x.shape[1] != self.length or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, {self.length}), B >= 1")
-        if not x.is_floating_point() or not x.isfinite().all():
-            raise ValueError(f"x must hold finite floats, got {x.dtype} (NaN and infinity refused)")
-        return x
-
     def forward(self, x: Tensor) -> Tensor:
         """Mean and log scale of every value given those before it, (B, T, 2)."""
-        x = self._checked(x)
+        x = self.data.check(x, trusted=self.training)
         start = x[:, : self.lags] @ self.first.tril(-1).T
         mean = torch.cat((start, self._past(x) @ self.coefficients), 1)
         later = self.log_scale.expand(self.length - self.lags)
         log_scale = torch.cat((self.first_log_scale, later)).expand_as(mean)
         return torch.stack((mean, log_scale), 2)
 
-    def terms(self, x: Tensor) -> Tensor:
-        """log p(x_t | before), (B, T) nats."""
+    def place_terms(self, x: Tensor) -> Tensor:
+        """log p(x_t | before), (B, T) nats; they add up to `log_prob`."""
         mean, log_scale = self(x).unbind(2)
         squared = ((x - mean) * (-log_scale).exp()).square()
         return -0.5 * (squared + math.log(2 * math.pi)) - log_scale
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log density, (B,) nats."""
-        return self.terms(x).sum(1)
+        return self.place_terms(x).sum(1)
 
     def loss(self, x: Tensor) -> Tensor:
         """Exact negative log density, (B,) nats."""
@@ -89,8 +94,12 @@ class LinearAutoregression(nn.Module):
         return (self.log_scale + math.log(2 * math.pi * math.e) / 2).item()
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw series (n, T), value after value."""
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw series (n, T), value after value.
+
+        A ``generator`` lives on the model's device; equal ones give equal draws.
+        """
+        n = self.data.count(n)
         noise = self.coefficients.new_empty(self.length, n).normal_(generator=generator)
         x = []
         for t in range(self.length):

@@ -19,23 +19,28 @@ class OrderEnsemble(nn.Module):
     Parameters
     ----------
     net : nn.Module
-        ``net(h, rank)`` maps (B, D, E) to (B, D, O), causal in the order in which the d-th variable
-        has place rank[d] (MADE).
-    conditional : nn.Module
-        One variable given those before it, as for a single order.
-    shape : tuple of int
+        ``net(v, rank)`` maps values (B, D), as stored, to (B, D, O), causal in the order in which
+        the d-th variable has place rank[d] (MADE).
+    law : nn.Module
+        One value given those before it (law.py), its places those of the variables as stored.
+    data : Levels or Reals (support.py)
+        What x is: ``shape``, ``dims``, ``check(x)``, ``stored(v)``, ``count(n)``.
     n_orders : int
-        How many orders are averaged; drawn here from ``seed``, and kept in a buffer.
+        How many orders are averaged; drawn here from ``seed``.
     any_order : bool
         Train on an order drawn anew for every batch, so that any of the D! may be asked for.
         Note: harder, and worse on few data, than training on the kept orders alone.
+
+    Notes
+    -----
+    Own methods: ``order_log_probs``, log p(x; o) of every order kept.
     """
 
     def __init__(
         self,
         net: nn.Module,
-        conditional: nn.Module,
-        shape: tuple[int, ...],
+        law: nn.Module,
+        data: object,
         n_orders: int = 8,
         seed: int = 0,
         any_order: bool = False,
@@ -43,27 +48,27 @@ class OrderEnsemble(nn.Module):
         super().__init__()
         if n_orders < 1:
             raise ValueError(f"n_orders must be at least 1, got {n_orders}")
-        self.net, self.conditional, self.shape = net, conditional, tuple(shape)
-        self.any_order = any_order
-        if hasattr(conditional, "levels"):
-            self.levels = conditional.levels
-        generator, size = torch.Generator().manual_seed(seed), math.prod(self.shape)
-        orders = [torch.randperm(size, generator=generator) for _ in range(n_orders)]
-        self.register_buffer("orders", torch.stack(orders))  # (n_orders, D), order[t] = variable
+        self.net, self.law, self.data, self.any_order = net, law, data, any_order
+        generator = torch.Generator().manual_seed(seed)
+        orders = [torch.randperm(data.dims, generator=generator) for _ in range(n_orders)]
+        # (n_orders, D), order[t] = variable
+        self.register_buffer("orders", torch.stack(orders), persistent=False)
 
     def _flat(self, x: Tensor) -> Tensor:
         """Checked x (B, *shape) as (B, D)."""
-        if len(x) == 0 or x.shape[1:] != self.shape:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, *{self.shape}), B >= 1")
-        return self.conditional.check(x).flatten(1)
+        return self.data.check(x, trusted=self.training).flatten(1)
 
     def start_from(self, x: Tensor) -> None:
         """Start each variable at its own marginal in x (N, *shape)."""
-        self.conditional.start_from(self._flat(x))
+        x = self.data.check(x)
+        as_stored = torch.arange(self.data.dims, device=self.orders.device)
+        for part in (self.law, *self.net.modules()):
+            if hasattr(part, "start_from"):
+                part.start_from(x, self.data, as_stored)
 
     def _log_prob_in(self, v: Tensor, order: Tensor) -> Tensor:
-        params = self.conditional(self.net(self.conditional.embed(v), order.argsort()))
-        return self.conditional.log_prob(params, v).sum(1)
+        """log p(v; o), (B,) nats."""
+        return self.law.log_prob(self.law(self.net(v, order.argsort())), v).sum(1)
 
     def order_log_probs(self, x: Tensor) -> Tensor:
         """log p(x; o) for every order kept, (n_orders, B) nats, exact each."""
@@ -87,15 +92,21 @@ class OrderEnsemble(nn.Module):
         return -self._log_prob_in(v, self.orders[int(torch.randint(len(self.orders), ()))])
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, *shape), as stored: an order for each, then its variables one by one."""
-        weights = torch.ones(len(self.orders), device=self.orders.device)
-        which = torch.multinomial(weights, n, replacement=True, generator=generator)
-        v = self.conditional.blank(n, self.orders.shape[1])
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, *shape), as stored: an order for each, then its variables one by one.
+
+        In eval mode; a ``generator`` lives on the model's device, and equal ones give equal draws.
+        """
+        n, n_orders = self.data.count(n), len(self.orders)
+        v = self.law.blank(n, self.data.dims)
+        which = torch.randint(n_orders, (n,), generator=generator, device=v.device)
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
         for k, order in enumerate(self.orders):
             rows, rank = (which == k).nonzero()[:, 0], order.argsort()
             for d in order.tolist() if len(rows) else []:
-                out = self.net(self.conditional.embed(v[rows]), rank)[:, d]
-                params = self.conditional(out[:, None], d)[:, 0]
-                v[rows, d] = self.conditional.sample(params, generator=generator)
-        return self.conditional.stored(v.view(n, *self.shape))
+                params = self.law(self.net(v[rows], rank)[:, d, None], d)[:, 0]  # (rows, K)
+                v[rows, d] = self.law.draw(params, generator=generator)
+        for module, training in modes:
+            module.training = training
+        return self.data.stored(v.view(n, *self.data.shape))

@@ -1,55 +1,79 @@
 """Data sets, all behind `data.load(name)`, which returns a `Dataset`.
 
-dataset.py    Dataset, and how a known law fills it
-toy.py        2-D toys with known density and entropy (their laws: plane.py)
-worlds.py     exact worlds: every state enumerated, or linear and Gaussian
-images.py     digits, photograph patches, and the downloaded image sets
-sprites.py    sprites with known factors, up to the exact dSprites grid
-sequences.py  text, synthetic audio with known entropy rate (its laws: markov.py), spoken digits
-party.py      three sounds to mix: organ, drums, singer
-download.py   files by checksum from the network, or from the folder of DGM_DATA
-formats.py    readers of those files
+| file              | what it holds                                                              |
+|-------------------|----------------------------------------------------------------------------|
+| `dataset.py`      | `Dataset`, and how a known law fills it                                    |
+| `toy.py`          | 2-D toys with known density and entropy (their laws: `plane.py`)           |
+| `plane.py`        | laws in the plane                                                          |
+| `worlds.py`       | exact worlds: every state enumerated, or linear and Gaussian               |
+| `four_sensors.py` | an exact world with a latent cause: its posterior and bounds are known     |
+| `images.py`       | digits, photograph patches, and the downloaded image sets                  |
+| `sprites.py`      | sprites with known factors, up to the exact dSprites grid                  |
+| `sequences.py`    | text, synthetic audio with known entropy rate, spoken digits               |
+| `markov.py`       | laws of sequences                                                          |
+| `party.py`        | three sounds to mix: organ, drums, singer                                  |
+| `own.py`          | your own: `from_array`, `from_folder`, `from_table`                        |
+| `download.py`     | files by checksum from the network, or from the folder of DGM_DATA         |
+| `formats.py`      | readers of those files                                                     |
+
+A module is imported when a set of it is asked for, so a chapter rests on the sets it loads only.
 """
 
 import difflib
+import importlib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
-from dgm.data import images, sequences, sprites, toy, worlds
 from dgm.data.dataset import Dataset
 
-_SETS = {
-    "digits": images.digits,
-    "patches": images.patches,
-    "sprites": sprites.sprites,
-    "eight_gaussians": toy.eight_gaussians,
-    "two_gaussians": toy.two_gaussians,
-    "moons": toy.moons,
-    "rings": toy.rings,
-    "spirals": toy.spirals,
-    "checkerboard": toy.checkerboard,
-    "pinwheel": toy.pinwheel,
-    "bars": worlds.bars,
-    "ising": worlds.ising,
-    "integer_grid": worlds.integer_grid,
-    "linear_gaussian": worlds.linear_gaussian,
-    "text": sequences.text,
-    "ar2": sequences.ar2,
-    "audio": sequences.audio,
-    "mnist": images.mnist,
-    "fashion_mnist": images.fashion_mnist,
-    "cifar10": images.cifar10,
-    "svhn": images.svhn,
-    "omniglot": images.omniglot,
-    "dsprites": images.dsprites,
-    "tiny_shakespeare": sequences.tiny_shakespeare,
-    "spoken_digits": sequences.spoken_digits,
+_SETS = {  # name -> module; the function there has the set's name
+    "digits": "images",
+    "patches": "images",
+    "sprites": "sprites",
+    "eight_gaussians": "toy",
+    "two_gaussians": "toy",
+    "moons": "toy",
+    "rings": "toy",
+    "spirals": "toy",
+    "checkerboard": "toy",
+    "pinwheel": "toy",
+    "bars": "worlds",
+    "ising": "worlds",
+    "integer_grid": "worlds",
+    "linear_gaussian": "worlds",
+    "text": "sequences",
+    "ar2": "sequences",
+    "audio": "sequences",
+    "echo": "sequences",
+    "mnist": "images",
+    "fashion_mnist": "images",
+    "cifar10": "images",
+    "svhn": "images",
+    "omniglot": "images",
+    "dsprites": "images",
+    "tiny_shakespeare": "sequences",
+    "spoken_digits": "sequences",
 }
 
 
 def names() -> list[str]:
     """Names that `load` knows; those from "mnist" on are downloaded."""
     return list(_SETS)
+
+
+def loader(name: str) -> Callable[..., Dataset]:
+    """Return the function that makes the data set of this name.
+
+    Raises
+    ------
+    ValueError
+        For a name that does not exist, with the nearest ones.
+    """
+    if name not in _SETS:
+        near = difflib.get_close_matches(str(name), _SETS, n=3, cutoff=0.4) or names()
+        raise ValueError(f"no data set is called {name!r}; nearest: {', '.join(near)}")
+    return getattr(importlib.import_module(f"dgm.data.{_SETS[name]}"), name)
 
 
 def load(name: str, **options: Any) -> Dataset:
@@ -60,11 +84,16 @@ def load(name: str, **options: Any) -> Dataset:
     ValueError
         For a name or an option that does not exist (with the nearest names), or a bad value.
     """
-    if name not in _SETS:
-        near = difflib.get_close_matches(str(name), _SETS, n=3, cutoff=0.4) or names()
-        raise ValueError(f"no data set is called {name!r}; nearest: {', '.join(near)}")
-    allowed = list(inspect.signature(_SETS[name]).parameters)
+    make = loader(name)
+    allowed = list(inspect.signature(make).parameters)
     for option in options:
         if option not in allowed:
             raise ValueError(f"data set {name!r} has no option {option!r}; it has {allowed}")
-    return _SETS[name](**options)
+    return make(**options)
+
+
+def __getattr__(name: str) -> Callable[..., Dataset]:
+    """``data.from_array``, ``from_folder`` and ``from_table``, imported when asked for."""
+    if name not in ("from_array", "from_folder", "from_table"):
+        raise AttributeError(f"module 'dgm.data' has no attribute {name!r}")
+    return getattr(importlib.import_module("dgm.data.own"), name)

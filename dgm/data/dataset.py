@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dgm.distribution.support import Levels, Reals
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Dataset:
@@ -49,6 +51,11 @@ class Dataset:
     test_y: Tensor | None = None
     law: Any = None
     vocabulary: str | None = None
+
+    @property
+    def kind(self) -> Levels | Reals:
+        """What a model of this data is built with: `Levels` of integers, `Reals` of floats."""
+        return Reals(self.shape) if self.levels is None else Levels(self.shape, self.levels)
 
     @property
     def dims(self) -> int:

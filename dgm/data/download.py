@@ -4,6 +4,7 @@ A file is checked against its published checksum before it gets its name, so a b
 truncated download never becomes a cached file.
 """
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,8 @@ def find_file(name: str, file: str, addresses: Sequence[str], checksum: str) -> 
     addresses : sequence of str
         Tried in this order.
     checksum : str
-        "md5:..." or "sha256:..." of the file. Files under DGM_DATA are not checked.
+        "md5:..." or "sha256:..." of the file. Under DGM_DATA only files are held against it that
+        carry no checksum of their own: one packed again with gzip is as good.
 
     Raises
     ------
@@ -66,9 +68,14 @@ def find_file(name: str, file: str, addresses: Sequence[str], checksum: str) -> 
         Naming the set, the addresses tried and what went wrong with each.
     FileNotFoundError
         If DGM_DATA is set and the file is not in it.
+    ValueError
+        If the file there is not the published one.
     """
     if (folder := local_folder()) is not None:
-        return find_local(name, folder, file)
+        path = find_local(name, folder, file)
+        if path.suffix not in (".gz", ".npz"):  # the reader of these verifies what it reads
+            _require_digest(path, checksum)
+        return path
     target = cache_folder() / file
     problems = []
     for address in addresses:
@@ -85,6 +92,17 @@ def find_file(name: str, file: str, addresses: Sequence[str], checksum: str) -> 
         f"data set {name!r} could not be downloaded. Tried:\n" + "\n".join(problems) + "\n"
         f"Without a network, put the file at FOLDER/{file} and set DGM_DATA=FOLDER."
     )
+
+
+def _require_digest(path: Path, checksum: str) -> None:
+    """Raise a ValueError that names the file unless it has this "md5:..." or "sha256:..."."""
+    kind, _, wanted = checksum.partition(":")
+    found = hashlib.new(kind, path.read_bytes()).hexdigest()
+    if found != wanted:
+        raise ValueError(
+            f"{path} is damaged or another version: its {kind} is {found}, that of the published "
+            f"file {wanted}. Delete it and fetch it again."
+        )
 
 
 def _retrieve(address: str, target: Path, checksum: str) -> Path:

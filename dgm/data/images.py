@@ -194,6 +194,7 @@ def omniglot(size: int = 28) -> Dataset:
     """
     if not isinstance(size, int) or not 8 <= size <= 105:
         raise ValueError(f"size must be an integer from 8 to 105, got {size!r}")
+    # read both archives
     hosts = (
         "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/",
         "https://github.com/brendenlake/omniglot/raw/master/python/",
@@ -207,6 +208,7 @@ def omniglot(size: int = 28) -> Dataset:
         )
         for key, md5 in OMNIGLOT_MD5.items()
     )
+    # writers 19 and 20 validate
     late = writer > 18
     order = torch.cat((torch.where(~late)[0], torch.where(late)[0]))
     sizes = (int((~late).sum()), int(late.sum()), len(test))

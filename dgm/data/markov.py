@@ -1,15 +1,19 @@
-"""Laws of sequences with exactly known likelihood and entropy rate: a resonator, real or quantised.
+"""Laws of sequences with exactly known likelihood and entropy rate: a resonator, and its echo.
 
 A resonator is white noise through x_t = a x_{t-1} + b x_{t-2} + noise; its poles at
-radius * exp(+-2 pi i frequency) make it ring at `frequency` cycles per sample.
+radius * exp(+-2 pi i frequency) make it ring at `frequency` cycles per sample. An echo comes back
+after a delay: u_t = noise + echo * u_{t-delay}, Schroeder (1962), "Natural sounding artificial
+reverberation", figure 2.
 """
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dgm.data.dataset import check_at_least, check_positive
+from dgm.distribution.support import Levels, Reals
 
 
 def resonator(radius: float, frequency: float) -> tuple[float, float]:
@@ -35,10 +39,7 @@ class Autoregressive2:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """x (B, T) -> (B,) nats, exact."""
-        if x.ndim != 2 or x.shape[1] != self.length or not x.is_floating_point():
-            raise ValueError(
-                f"x must be floating point (B, {self.length}), got {x.dtype} {tuple(x.shape)}"
-            )
+        x = Reals((self.length,)).check(x)
         rest = self.variance * (1 - self.correlation**2)
         first = x[:, 0] ** 2 / self.variance + math.log(2 * math.pi * self.variance)
         second = (x[:, 1] - self.correlation * x[:, 0]) ** 2 / rest + math.log(2 * math.pi * rest)
@@ -107,14 +108,8 @@ class QuantisedAutoregressive2:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """x (B, T) integers -> (B,) float64 nats, exact."""
-        if x.ndim != 2 or x.shape[1] != self.length or x.is_floating_point():
-            raise ValueError(
-                f"x must be integers (B, {self.length}), got {x.dtype} {tuple(x.shape)}"
-            )
-        if x.numel() and not 0 <= x.min() <= x.max() < self.levels:
-            raise ValueError(f"x must be in 0 .. {self.levels - 1}, got {x.min()} .. {x.max()}")
+        x = Levels((self.length,), self.levels).check(x)
         start, transition = self.log_start.to(x.device), self.log_transition.to(x.device)
-        x = x.long()
         return start[x[:, 0], x[:, 1]] + transition[x[:, :-2], x[:, 1:-1], x[:, 2:]].sum(1)
 
     def draw(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, None]:
@@ -141,3 +136,78 @@ class QuantisedAutoregressive2:
         """Nats per sequence, exact."""
         start = float(torch.special.entr(self.log_start.exp()).sum())
         return start + (self.length - 2) * self.entropy_rate()
+
+
+class QuantisedEcho:
+    """Puffs of noise and their echoes through a resonator, on levels 0 .. K-1, from silence on.
+
+    With w_t = x_t - K // 2, c_t the recursion (below) of the past, rounded to whole levels, and
+    e_t noise on whole numbers, w_t = c_t + e_t around a circle of K levels: a step over the top
+    comes in at the bottom. So x_t brings the entropy of e_t, whatever came before, and is known
+    from the past but for that, exactly. The noise goes like a Gaussian at the whole numbers.
+
+    u_t = e_t + echo u_{t-delay} through w_t = a w_{t-1} + b w_{t-2} + u_t gives the recursion
+    a w_{t-1} + b w_{t-2} + echo (w_{t-delay} - a w_{t-delay-1} - b w_{t-delay-2}).
+    """
+
+    def __init__(
+        self,
+        length: int,
+        levels: int,
+        radius: float,
+        frequency: float,
+        noise: float,
+        delay: int,
+        echo: float,
+    ):
+        check_at_least("length", length, 2)
+        check_at_least("levels", levels, 2)
+        check_at_least("delay", delay, 3)
+        check_positive("noise", noise)
+        if not 0 <= echo < 1:
+            raise ValueError(f"echo must be at least 0 and below 1 to die away, got {echo!r}")
+        self.length, self.levels, self.delay, self.echo = length, levels, delay, echo
+        a, b = resonator(radius, frequency)
+        self.weights = {1: a, 2: b, delay: echo, delay + 1: -echo * a, delay + 2: -echo * b}
+        steps = torch.arange(levels, dtype=torch.float64) - levels // 2
+        self.log_noise = (-((steps / noise) ** 2) / 2).log_softmax(0)  # (K,), e = -K // 2 first
+
+    def _expected(self, w: Tensor) -> Tensor:
+        """c_t (...) of the last delay + 2 values w (delay + 2, ...), the oldest first."""
+        return sum(weight * w[-lag] for lag, weight in self.weights.items()).round()
+
+    def place_log_prob(self, x: Tensor) -> Tensor:
+        """log p of every level of x (B, T) given those before it, (B, T) float64 nats, exact."""
+        x = Levels((self.length,), self.levels).check(x)
+        half, memory = self.levels // 2, self.delay + 2
+        w = F.pad((x - half).double(), (memory, 0))  # (B, memory + T), silence first
+        before = w[:, :-1].unfold(1, memory, 1).permute(2, 0, 1)  # (memory, B, T)
+        e = w[:, memory:] - self._expected(before)
+        return self.log_noise.to(x.device)[(e + half).long() % self.levels]
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """x (B, T) integers -> (B,) float64 nats, exact."""
+        return self.place_log_prob(x).sum(1)
+
+    def draw(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, None]:
+        """Sequences (n, T) int64; there are no labels."""
+        half, memory = self.levels // 2, self.delay + 2
+        size, noise = self.length * n, self.log_noise.exp()
+        e = torch.multinomial(noise, size, True, generator=generator).view(self.length, n) - half
+        w = torch.zeros(memory + self.length, n, dtype=torch.float64)
+        for t in range(self.length):
+            next_w = self._expected(w[t : t + memory]) + e[t]
+            w[memory + t] = (next_w + half) % self.levels - half
+        return (w[memory:].T + half).long(), None
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Sequences (n, T) int64."""
+        return self.draw(n, generator)[0]
+
+    def entropy_rate(self) -> float:
+        """Nats per sample, exact: the entropy of the noise."""
+        return float(-(self.log_noise.exp() * self.log_noise).sum())
+
+    def entropy(self) -> float:
+        """Nats per sequence, exact."""
+        return self.length * self.entropy_rate()

@@ -1,7 +1,7 @@
 """Laws in the plane with exactly known densities and entropies, which the 2-D toys are made of.
 
 Each law offers `log_prob(x)`, `sample(n)`, `entropy()` and `bounds`, the box that holds its mass.
-A density with no closed form (a noisy curve) is a converged quadrature, exact to rounding.
+A density with no closed form (a noisy curve) is a quadrature, good to 1e-8 nats where mass is.
 """
 
 import math
@@ -31,7 +31,8 @@ def grid_entropy(log_prob: Callable[[Tensor], Tensor], bounds: Bounds, step: flo
     """Minus the integral of p log p by the trapezoid rule, nats.
 
     For a smooth density that vanishes at the border its error falls faster than any power of
-    the step; a step of half the smallest standard deviation is converged to about 1e-6.
+    the step. A quarter of the smallest standard deviation, in a box of eight of them around the
+    mass, gives the laws of this file to about 1e-8.
     """
     points, area = grid_points(bounds, step)
     log_p = log_prob(points)
@@ -50,8 +51,8 @@ class NoisyCurves:
     """A uniform choice among curves, a uniform place on it, and Gaussian noise around that place.
 
     The density is an integral along each curve, taken by Gauss-Legendre quadrature with nodes
-    closer together than the noise is wide: exact to rounding. A curve that stands still is a
-    Gaussian, so this is also the law of mixtures of Gaussians.
+    closer together than the noise is wide: good to 1e-8 nats where mass is, to 1e-5 anywhere. A
+    curve that stands still is a Gaussian, and exact: this is also the law of their mixtures.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class NoisyCurves:
         self._entropy: float | None = None
 
     def joint_log_prob(self, x: Tensor) -> Tensor:
-        """x (B, 2) -> (B, K) nats, exact: log p(x, y) of the point and the curve it came from."""
+        """x (B, 2) -> (B, K) nats: log p(x, y) of the point and the curve it came from."""
         check_points(x)
         nodes, log_weights = self.nodes.to(x), self.log_weights.to(x)
         constant = math.log(2 * math.pi * self.noise**2) + math.log(len(self.curves))
@@ -104,7 +105,10 @@ class NoisyCurves:
     def entropy(self) -> float:
         """Nats, by converged quadrature on a grid."""
         if self._entropy is None:
-            self._entropy = grid_entropy(self.log_prob, self.bounds, self.noise / 2)
+            left, right, low, high = self.bounds
+            margin = 2 * self.noise  # beyond the six standard deviations of the bounds
+            box = (left - margin, right + margin, low - margin, high + margin)
+            self._entropy = grid_entropy(self.log_prob, box, self.noise / 4)
         return self._entropy
 
 

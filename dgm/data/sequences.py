@@ -1,4 +1,4 @@
-"""Sequences: text, synthetic audio whose entropy rate is known, and spoken digits.
+"""Sequences: text, synthetic audio whose entropy rate is known, with an echo, and spoken digits.
 
 Tokens are int64 (N, T) in 0 .. levels-1; `ar2` is float32 (N, T).
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 from dgm.data import formats
 from dgm.data.dataset import Dataset, check_at_least, from_law, split_parts
 from dgm.data.download import find_file, local_folder
-from dgm.data.markov import Autoregressive2, QuantisedAutoregressive2
+from dgm.data.markov import Autoregressive2, QuantisedAutoregressive2, QuantisedEcho
 
 PRINTABLE = "\n" + "".join(map(chr, range(32, 127)))
 
@@ -106,6 +106,27 @@ def audio(
     """
     law = QuantisedAutoregressive2(length, levels, radius, frequency, noise)
     return from_law("audio", law, n, seed, levels=levels)
+
+
+def echo(
+    n: int = 2_000,
+    length: int = 512,
+    levels: int = 32,
+    radius: float = 0.8,
+    frequency: float = 0.1,
+    noise: float = 1.0,
+    delay: int = 257,
+    strength: float = 0.8,
+    seed: int = 0,
+) -> Dataset:
+    """Synthetic audio with a long memory: a resonator whose puffs of noise come back as echoes.
+
+    `delay` is in samples, noise in levels; every sample brings `law.entropy_rate()` nats, exactly.
+    What looks back less than `delay` samples pays about log(1 + strength^2) / 2 nats more for each
+    sample after the first echo, and more yet after the second.
+    """
+    law = QuantisedEcho(length, levels, radius, frequency, noise, delay, strength)
+    return from_law("echo", law, n, seed, levels=levels)
 
 
 def mu_law(x: Tensor, levels: int = 256) -> Tensor:

@@ -76,8 +76,10 @@ class SpriteGrid:
         _, n_scale, n_turn, n_x, n_y = (max(k - 1, 1) for k in self.counts)
         if not self.closed:
             n_turn = self.counts[2]
-        steps = torch.tensor((1.0, 0.5 / n_scale, 2 * math.pi / n_turn, 1 / n_x, 1 / n_y)).double()
-        return factors * steps + torch.tensor((0.0, 0.5, 0.0, 0.0, 0.0))
+        steps = (1.0, 0.5 / n_scale, 2 * math.pi / n_turn, 1 / n_x, 1 / n_y)
+        first = (0.0, 0.5, 0.0, 0.0, 0.0)
+        steps, first = torch.tensor((steps, first), dtype=torch.float64)
+        return factors * steps + first
 
     def draw(self, factors: Tensor) -> Tensor:
         """Factor numbers (N, 5) -> images (N, 1, size, size) uint8, 0 or 1."""

@@ -198,6 +198,7 @@ def linear_gaussian(
     """Points from a linear Gaussian latent variable model, whose posterior is known too."""
     check_at_least("data_dim", data_dim, 1)
     check_at_least("latent_dim", latent_dim, 1)
+    check_at_least("seed", seed, 0)
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(data_dim, latent_dim, generator=generator)
     bias = torch.randn(data_dim, generator=generator)

@@ -83,6 +83,8 @@ class DiscretizedLogisticMixture:
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """One level for every place, int64 (...): a draw of a component, rounded into its bin."""
         weights = self.log_weights.exp()
+        if weights.numel() == 0:
+            return weights[..., 0].long()
         k = torch.multinomial(weights.flatten(0, -2), 1, generator=generator)
         k = k.view(*weights.shape[:-1], 1)
         mean, log_scale = (t.gather(-1, k).squeeze(-1) for t in (self.means, self.log_scales))
@@ -91,59 +93,56 @@ class DiscretizedLogisticMixture:
         return ((value + 1) / 2 * (self.levels - 1)).round().clamp(0, self.levels - 1).long()
 
 
-class LogisticMixtureLikelihood(nn.Module):
-    """p(x|z): every pixel its own mixture of discretised logistics, read off z by a network.
+class LogisticMixtureLikelihood:
+    """Every pixel its own mixture of discretised logistics; ``law`` has the batch (B, *shape)."""
+
+    def __init__(self, data: object, law: DiscretizedLogisticMixture):
+        self.data, self.law = data, law
+
+    @property
+    def mean(self) -> Tensor:
+        """Expected levels (B, *shape)."""
+        return self.law.mean()
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x|z) (B,), nats, exact."""
+        return self.law.log_prob(x).flatten(1).sum(1)
+
+    @torch.no_grad()
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """x as stored, (B, *shape)."""
+        return self.data.stored(self.law.sample(generator))
+
+
+class LogisticMixtureDecoder(nn.Module):
+    """z -> a mixture of discretised logistics for every pixel, a `LogisticMixtureLikelihood`.
 
     Parameters
     ----------
-    net : maps z (B, d) to D * 3 n_components numbers per example, in the order (*shape, 3 K).
-    shape : shape of one example.
-    levels : values 0 .. levels - 1 of an element.
-    n_components : logistics K in each mixture; their means start evenly spread over [-1, 1].
+    net : nn.Module
+        Maps z (B, d) to D * 3 n_components numbers per example, in the order (*shape, 3 K).
+    data : Levels (support.py)
+        ``shape``, ``levels``, ``stored(v)``.
+    n_components : int
+        Logistics K in each mixture; their means start evenly spread over [-1, 1].
     """
 
-    def __init__(self, net: nn.Module, shape: tuple[int, ...], levels: int, n_components: int = 5):
+    def __init__(self, net: nn.Module, data: object, n_components: int = 5):
         super().__init__()
-        if n_components < 1 or levels < 2:
-            raise ValueError(
-                f"n_components >= 1 and levels >= 2 needed, got {n_components} and {levels}"
-            )
-        self.net, self.shape, self.levels = net, tuple(shape), levels
+        if n_components < 1:
+            raise ValueError(f"n_components must be at least 1, got {n_components}")
+        self.net, self.data = net, data
         start = torch.zeros(3, n_components)
         start[1] = torch.linspace(-1, 1, n_components + 2)[1:-1]
         start[2] = -1 - math.log(n_components)  # scales
-        self.register_buffer("start", start.flatten())
+        self.register_buffer("start", start.flatten(), persistent=False)
 
-    def distribution(self, z: Tensor) -> DiscretizedLogisticMixture:
-        """p(x|z) of every pixel: batch (B, *shape)."""
-        parameters = self.net(z).reshape(len(z), *self.shape, -1)
-        if parameters.shape[-1] != len(self.start):
-            need = math.prod(self.shape) * len(self.start)
-            got = parameters[0].numel()
+    def forward(self, z: Tensor) -> LogisticMixtureLikelihood:
+        """z (B, d) -> p(x|z)."""
+        out, need = self.net(z), self.data.dims * len(self.start)
+        if out.numel() != len(z) * need:
+            got = out[0].numel()
             raise ValueError(f"net must give {need} numbers per example, 3 K a pixel; got {got}")
-        return DiscretizedLogisticMixture(parameters + self.start, self.levels)
-
-    def check(self, x: Tensor) -> None:
-        """Raise a ValueError unless x (B >= 1, *shape) holds integers in 0 .. levels - 1."""
-        good = tuple(x.shape[1:]) == self.shape and len(x) > 0 and not x.is_floating_point()
-        if not good or int(x.min()) < 0 or int(x.max()) >= self.levels:
-            span = f" in {int(x.min())} .. {int(x.max())}" if x.numel() else ""
-            raise ValueError(
-                f"x must be integers 0 .. {self.levels - 1} of shape (B > 0, {self.shape}), "
-                f"got {x.dtype} {tuple(x.shape)}{span}"
-            )
-
-    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x|z) (B,), nats, exact."""
-        self.check(x)
-        return self.distribution(z).log_prob(x).flatten(1).sum(1)
-
-    def mean(self, z: Tensor) -> Tensor:
-        """Expected levels (B, *shape)."""
-        return self.distribution(z).mean()
-
-    @torch.no_grad()
-    def sample(self, z: Tensor) -> Tensor:
-        """x as stored: uint8 (B, *shape) up to 256 levels, else int64."""
-        x = self.distribution(z).sample()
-        return x.to(torch.uint8) if self.levels <= 256 else x
+        parameters = out.reshape(len(z), *self.data.shape, len(self.start)) + self.start
+        law = DiscretizedLogisticMixture(parameters, self.data.levels)
+        return LogisticMixtureLikelihood(self.data, law)

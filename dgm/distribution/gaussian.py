@@ -1,7 +1,6 @@
 """A Gaussian with a full covariance, fitted in closed form or by gradient.
 
-Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.
-Needs torch only.
+Bishop (2006), Pattern Recognition and Machine Learning, section 2.3. Needs torch only.
 """
 
 import math
@@ -15,29 +14,41 @@ class FullGaussian(nn.Module):
 
     Parameters
     ----------
-    dim : number of features D. Starts as the standard normal.
+    data : Reals (support.py)
+        Points (D,): ``shape``, ``check(x)``, ``count(n)``.
 
-    Example
-    -------
-    >>> FullGaussian(2).log_prob(torch.zeros(1, 2)).exp()  # 1 / (2 pi)
+    Notes
+    -----
+    Starts as the standard normal. Own methods: ``cholesky``.
+
+    Examples
+    --------
+    >>> from dgm.distribution.support import Reals
+    >>> FullGaussian(Reals((2,))).log_prob(torch.zeros(1, 2)).exp()  # 1 / (2 pi)
     tensor([0.1592], grad_fn=<ExpBackward0>)
     """
 
-    def __init__(self, dim: int):
+    def __init__(self, data: object):
         super().__init__()
-        if dim < 1:
-            raise ValueError(f"dim must be at least 1, got {dim}")
-        self.mean = nn.Parameter(torch.zeros(dim))
-        self.log_diagonal = nn.Parameter(torch.zeros(dim))
-        self.lower = nn.Parameter(torch.zeros(dim, dim))  # only its strict lower triangle is used
+        if len(data.shape) != 1:
+            raise ValueError(f"data must be points (D,), got shape {data.shape}")
+        self.data = data
+        self.mean = nn.Parameter(torch.zeros(data.shape))
+        self.log_diagonal = nn.Parameter(torch.zeros(data.shape))
+        self.lower = nn.Parameter(torch.zeros(2 * data.shape))  # only its strict lower triangle
 
-    @classmethod
     @torch.no_grad()
-    def fit(cls, x: Tensor, ridge: float = 0.0) -> "FullGaussian":
-        """The maximum-likelihood Gaussian of x (N, D): its mean and its covariance + ridge * I."""
-        if x.dim() != 2 or len(x) < 2:
-            raise ValueError(f"x must be (N, D) with N >= 2, got shape {tuple(x.shape)}")
-        self = cls(x.shape[1]).to(x)
+    def fit_to(self, x: Tensor, ridge: float = 0.0) -> "FullGaussian":
+        """Maximum likelihood on x (N, D), in place: its mean, its covariance + ridge * I; self.
+
+        Raises
+        ------
+        ValueError
+            x has fewer than 2 rows, or a flat direction and no ridge.
+        """
+        x = self.data.check(x)
+        if len(x) < 2 or not 0 <= ridge < math.inf:
+            raise ValueError(f"x needs 2 rows and ridge >= 0, got {len(x)} rows, ridge {ridge}")
         centred = x - x.mean(0)
         covariance = centred.T @ centred / len(x) + ridge * torch.eye(x.shape[1]).to(x)
         factor, info = torch.linalg.cholesky_ex(covariance)
@@ -54,12 +65,7 @@ class FullGaussian(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """(B,) nats, exact, for x (B, D)."""
-        if x.dim() != 2 or x.shape[1] != len(self.mean) or not x.is_floating_point() or not len(x):
-            raise ValueError(
-                f"x must be real, (B > 0, {len(self.mean)}), got {x.dtype} {tuple(x.shape)}"
-            )
-        if not torch.isfinite(x).all():
-            raise ValueError("x must be finite, got NaN or infinity")
+        x = self.data.check(x, trusted=self.training)
         z = torch.linalg.solve_triangular(self.cholesky(), (x - self.mean).T, upper=False)  # (D, B)
         log_volume = 0.5 * len(z) * math.log(2 * math.pi) + self.log_diagonal.sum()
         return -0.5 * z.square().sum(0) - log_volume
@@ -69,6 +75,7 @@ class FullGaussian(nn.Module):
         return -self.log_prob(x)
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
-        """(n, D): mean + L eps."""
-        return self.mean + self.mean.new_empty(n, len(self.mean)).normal_() @ self.cholesky().T
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """(n, D): mean + L eps. The generator lives on the model's device."""
+        eps = self.mean.new_empty(self.data.count(n), len(self.mean)).normal_(generator=generator)
+        return self.mean + eps @ self.cholesky().T

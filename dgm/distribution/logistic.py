@@ -18,16 +18,18 @@ class StandardLogistic(nn.Module):
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
         self.shape = tuple(shape)
-        self.register_buffer(
-            "anchor", torch.zeros(()), persistent=False
-        )  # carries device and dtype
+        anchor = torch.zeros(())  # carries device and dtype
+        self.register_buffer("anchor", anchor, persistent=False)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """z (B, *shape) -> exact log density (B,), nats."""
         return (logsigmoid(z) + logsigmoid(-z)).flatten(1).sum(1)
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
-        """n draws, (n, *shape)."""
-        uniform = torch.rand(n, *self.shape, dtype=self.anchor.dtype, device=self.anchor.device)
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """n draws, (n, *shape); a ``generator`` lies on the module's device."""
+        if not hasattr(n, "__index__") or n < 0:
+            raise ValueError(f"n must be a whole number of at least 0, got {n!r}")
+        like = dict(dtype=self.anchor.dtype, device=self.anchor.device)
+        uniform = torch.rand(n, *self.shape, generator=generator, **like)
         return torch.logit(uniform, eps=1e-7)

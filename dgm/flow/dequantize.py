@@ -2,6 +2,10 @@
 
 Uniform noise: Theis et al. (2016), arXiv:1511.01844, eq. 5-8. Variational noise: Ho et al. (2019),
 Flow++, arXiv:1902.00275, eqs. 8-10. Needs torch only.
+
+Note: Flow++'s noise is a flow of mixture couplings with attention. With one `ConditionalAffine`, as
+in the book's systems, `FlowNoise` draws the noise of every pixel independently given x, from a
+logistic law pressed into the bin: q(u|x) factorises, and the posterior p(u|x) does not.
 """
 
 import math
@@ -23,20 +27,27 @@ class UniformNoise(nn.Module):
 class FlowNoise(nn.Module):
     """u = sigmoid(g(eps; x)), a conditional flow that learns where in the bin to look.
 
-    eps is standard logistic, so with g = identity the noise is exactly uniform. ``encoder`` maps
-    x, rescaled from 0 .. levels - 1 to [-1, 1], to a context; every layer is called as
-    ``layer(h, context)`` and returns its output and log-determinant.
+    eps is standard logistic, so with g = identity the noise is exactly uniform.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Levels scaled to -1 .. 1, (B, *shape), to a context of any form.
+    layers : iterable of nn.Module
+        The flow g: each is called as ``layer(h, context)``, returns its output and log-determinant.
+    data : Levels (support.py)
+        What x is: ``scaled(x, dtype=)``.
     """
 
-    def __init__(self, encoder: nn.Module, layers: Iterable[nn.Module], levels: int):
+    def __init__(self, encoder: nn.Module, layers: Iterable[nn.Module], data: object):
         super().__init__()
-        self.encoder, self.layers, self.levels = encoder, nn.ModuleList(layers), levels
+        self.encoder, self.layers, self.data = encoder, nn.ModuleList(layers), data
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, ...) floats -> u (B, ...) in (0, 1) and log q(u|x) (B,), nats."""
         h = torch.logit(torch.rand_like(x).clamp(1e-6, 1 - 1e-6))
         log_q = (logsigmoid(h) + logsigmoid(-h)).flatten(1).sum(1)
-        context = self.encoder(2 * x / (self.levels - 1) - 1)
+        context = self.encoder(self.data.scaled(x, dtype=x.dtype))
         for layer in self.layers:
             h, log_det = layer(h, context)
             log_q = log_q - log_det
@@ -47,7 +58,7 @@ class FlowNoise(nn.Module):
 class ConditionalAffine(nn.Module):
     """h * exp(log_scale(context)) + shift(context): the simplest layer of a `FlowNoise`.
 
-    ``net`` maps the context to (B, 2C, ...).
+    ``net`` maps the context to (B, 2C, ...). Alone it makes a factorised noise, see the note above.
     """
 
     def __init__(self, net: nn.Module, max_log_scale: float = 2.0):
@@ -69,47 +80,55 @@ class Dequantize(nn.Module):
 
     Parameters
     ----------
-    flow : module with ``log_prob`` and ``sample``, a density of x + u in [0, levels)^D.
-    levels : number of integer values, 0 .. levels - 1.
-    noise : module x -> (u, log q(u|x)); `UniformNoise` if None.
+    flow : nn.Module
+        A density of x + u: ``log_prob(v) -> (B,)`` and ``sample(n, generator=)``; a `Flow`, or any
+        other. `encode` and `decode` also need its ``forward`` and ``inverse``.
+    data : Levels (support.py)
+        What x is: ``check(x)``, ``stored(v)``, ``count(n)``.
+    noise : nn.Module, optional
+        x -> (u, log q(u|x)); `UniformNoise` when left out.
+
+    Notes
+    -----
+    Own methods: ``dequantize``, ``encode``, ``decode``.
+
+    Examples
+    --------
+    >>> from dgm.distribution.normal import StandardNormal
+    >>> from dgm.distribution.support import Levels, Reals
+    >>> from dgm.flow.elementwise import Logit
+    >>> from dgm.flow.flow import Flow
+    >>> flow = Flow([Logit(levels=5)], StandardNormal((2,)), Reals((2,)))
+    >>> model = Dequantize(flow, Levels((2,), levels=5))
+    >>> model.elbo(model.sample(3)).shape
+    torch.Size([3])
     """
 
-    def __init__(self, flow: nn.Module, levels: int, noise: nn.Module | None = None):
+    def __init__(self, flow: nn.Module, data: object, noise: nn.Module | None = None):
         super().__init__()
-        if levels < 2:
-            raise ValueError(f"levels must be at least 2, got {levels}")
-        self.flow, self.levels = flow, levels
+        self.flow, self.data = flow, data
         self.noise = UniformNoise() if noise is None else noise
 
-    def _check(self, x: Tensor) -> None:
-        if x.is_floating_point() or x.dtype == torch.bool:
-            raise ValueError(f"x must be integers as stored, got {x.dtype}")
-        shape = getattr(self.flow, "shape", None)
-        if shape is not None and tuple(x.shape[1:]) != shape:
-            raise ValueError(f"x must have shape (B, {shape}), got {tuple(x.shape)}")
-        if len(x) == 0:
-            raise ValueError("x is an empty batch")
-        low, high = int(x.min()), int(x.max())
-        if low < 0 or high >= self.levels:
-            raise ValueError(f"x must lie in 0 .. {self.levels - 1}, got values {low} .. {high}")
-
     def dequantize(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Integers x (B, ...) -> x + u in the model's precision, and log q(u|x) (B,), nats."""
-        self._check(x)
-        like = next(self.parameters(), torch.empty(0))
-        x = x.to(like.dtype)
+        """Integers x (B, *shape) -> x + u in the model's precision, and log q(u|x) (B,), nats."""
+        x = self._floats(x)
         u, log_q = self.noise(x)
         return x + u, log_q
 
+    def _floats(self, x: Tensor) -> Tensor:
+        """The checked x in the precision of the parameters."""
+        like = next(self.parameters(), torch.empty(0))
+        return self.data.check(x, trusted=self.training).to(like.dtype)
+
     def elbo(self, x: Tensor) -> Tensor:
         """One-sample lower bound on log P(x) (B,), nats."""
-        y, log_q = self.dequantize(x)
-        return self.flow.log_prob(y) - log_q
+        v, log_q = self.dequantize(x)
+        return self.flow.log_prob(v) - log_q
 
     def iw_bound(self, x: Tensor, k: int) -> Tensor:
         """Importance-weighted bound with k draws (B,), nats; rises to log P(x) with k."""
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        k = self.data.count(k, "k", least=1)
+        x = self.data.check(x, trusted=self.training)
         log_w = self.elbo(x.repeat_interleave(k, 0)).view(len(x), k)
         return torch.logsumexp(log_w, 1) - math.log(k)
 
@@ -117,21 +136,30 @@ class Dequantize(nn.Module):
         """Negative one-sample bound (B,), nats."""
         return -self.elbo(x)
 
-    def _integers(self, y: Tensor) -> Tensor:
-        stored = torch.uint8 if self.levels <= 256 else torch.int64
-        return y.floor().clamp(0, self.levels - 1).to(stored)
+    @torch.no_grad()
+    def sample(
+        self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n draws of the density, rounded down: integers (n, *shape) as stored.
 
-    def sample(self, n: int, **options) -> Tensor:
-        """n draws of the density, rounded down: integers as stored (uint8 up to 256 levels)."""
-        return self._integers(self.flow.sample(n, **options))
+        ``temperature`` other than 1 is handed to the flow, and ``generator`` (on the model's
+        device; equal ones give equal draws).
+        """
+        options = {} if temperature == 1 else {"temperature": temperature}
+        v = self.flow.sample(self.data.count(n), generator=generator, **options)
+        return self.data.stored(v)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """Integers x (B, ...) -> the code z of the middles of their bins."""
-        self._check(x)
-        return self.flow(x + 0.5)[0]
+        """Integers x (B, *shape) -> the code z of the middles of their bins.
+
+        One of many: every point of the bin has a code of its own, and all `decode` to x.
+        """
+        return self.flow(self._floats(x) + 0.5)[0]
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:
-        """Codes z -> integers x (B, ...)."""
-        return self._integers(self.flow.inverse(z))
+        """Codes z -> integers x (B, *shape) as stored; a ValueError if z is not finite."""
+        if not z.isfinite().all():
+            raise ValueError("z must be finite floats, got NaN or infinite values")
+        return self.data.stored(self.flow.inverse(z))

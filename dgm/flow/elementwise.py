@@ -55,15 +55,18 @@ class Scale(nn.Module):
 
 
 class Permute(nn.Module):
-    """Features (or channels) in another, fixed order; log det = 0. Without ``order``: reversed."""
+    """Features (or channels) in another, fixed order; log det = 0. Without ``order``: reversed.
+
+    The order is given, not learned: it is not saved with the weights.
+    """
 
     def __init__(self, features: int, order: Tensor | None = None):
         super().__init__()
         order = torch.arange(features - 1, -1, -1) if order is None else order
         if sorted(order.tolist()) != list(range(features)):
             raise ValueError(f"order must be a permutation of {features} features")
-        self.register_buffer("order", order.clone())
-        self.register_buffer("undo", order.argsort())
+        self.register_buffer("order", order.clone(), persistent=False)
+        self.register_buffer("undo", order.argsort(), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, C, ...) -> z (B, C, ...) and zeros (B,)."""

@@ -4,6 +4,7 @@ Rezende and Mohamed (2015), arXiv:1505.05770; Papamakarios et al. (2021), arXiv:
 Needs torch only.
 """
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -15,27 +16,30 @@ class Flow(nn.Module):
 
     Parameters
     ----------
-    layers : iterable of modules with ``forward(x) -> (z, log_det)`` and ``inverse(z) -> x``; the
-        first one touches the data.
-    base : module with ``log_prob(z) -> (B,)`` and ``sample(n)``.
-    shape : shape of one example, checked on every call where it is given.
+    layers : iterable of nn.Module
+        Each with ``forward(x) -> (z, log_det (B,))`` and ``inverse(z) -> x``; the first one touches
+        the data.
+    base : nn.Module
+        A density of z: ``log_prob(z) -> (B,)`` and ``sample(n, generator=)``. A mixture, another
+        flow or a table will do.
+    data : Reals (support.py)
+        What x is: ``check(x)`` and ``count(n)``. Integers need a `Dequantize` around the flow.
 
     Examples
     --------
-    >>> from torch.distributions import Independent, Normal
-    >>> base = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
-    >>> flow = Flow([], base)
+    >>> from dgm.distribution.normal import StandardNormal
+    >>> from dgm.distribution.support import Reals
+    >>> flow = Flow([], StandardNormal((2,)), Reals((2,)))
     >>> flow.log_prob(torch.zeros(1, 2))  # -log(2 pi)
     tensor([-1.8379])
     """
 
-    def __init__(self, layers: Iterable[nn.Module], base, shape: tuple[int, ...] | None = None):
+    def __init__(self, layers: Iterable[nn.Module], base: nn.Module, data: object):
         super().__init__()
-        self.layers, self.base = nn.ModuleList(layers), base
-        self.shape = None if shape is None else tuple(shape)
+        self.layers, self.base, self.data = nn.ModuleList(layers), base, data
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, ...) -> z and log|det dz/dx| (B,), nats."""
+        """x (B, *shape) -> z and log|det dz/dx| (B,), nats."""
         log_det = x.new_zeros(len(x))
         for layer in self.layers:
             x, change = layer(x)
@@ -43,15 +47,20 @@ class Flow(nn.Module):
         return x, log_det
 
     def inverse(self, z: Tensor) -> Tensor:
-        """z -> x, the layers undone in reverse order."""
+        """z -> x (B, *shape), the layers undone in reverse order."""
         for layer in reversed(self.layers):
             z = layer.inverse(z)
         return z
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Exact log density (B,), nats. Raises ValueError for input that is not finite floats."""
-        self._check(x)
-        z, log_det = self(x)
+        """Exact log density (B,), nats.
+
+        Raises
+        ------
+        ValueError
+            x is not what ``data`` says: floats of its shape, finite.
+        """
+        z, log_det = self(self.data.check(x, trusted=self.training))
         return self.base.log_prob(z) + log_det
 
     def loss(self, x: Tensor) -> Tensor:
@@ -59,17 +68,22 @@ class Flow(nn.Module):
         return -self.log_prob(x)
 
     @torch.no_grad()
-    def sample(self, n: int, temperature: float = 1.0) -> Tensor:
-        """n draws; a ``temperature`` below 1 shrinks it, and no longer draws from p."""
-        z = self.base.sample(n) if isinstance(self.base, nn.Module) else self.base.sample((n,))
-        return self.inverse(temperature * z)
+    def sample(
+        self, n: int, *, temperature: float = 1.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """n draws (n, *shape), made in eval mode: one of the base, and the layers undone.
 
-    def _check(self, x: Tensor) -> None:
-        if not x.is_floating_point():
-            raise ValueError(f"x must be floats, got {x.dtype}; wrap integers in Dequantize")
-        if self.shape is not None and tuple(x.shape[1:]) != self.shape:
-            raise ValueError(f"x must have shape (B, {self.shape}), got {tuple(x.shape)}")
-        if len(x) == 0:
-            raise ValueError("x is an empty batch")
-        if not torch.isfinite(x).all():
-            raise ValueError("x holds NaN or infinite values")
+        Parameters
+        ----------
+        temperature : factor on the draw of the base; below 1 it is no longer one of p.
+        generator : on the model's device; equal ones give equal draws.
+        """
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
+        training = [module for module in self.modules() if module.training]  # none in eval mode
+        for module in training:
+            module.training = False
+        x = self.inverse(temperature * self.base.sample(self.data.count(n), generator=generator))
+        for module in training:
+            module.training = True
+        return x

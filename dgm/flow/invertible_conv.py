@@ -25,7 +25,7 @@ class InvertibleConv1x1(nn.Module):
         self.register_buffer("permutation", permutation)
 
     def _factors(self) -> tuple[Tensor, Tensor]:
-        lower = self.lower.tril(-1) + torch.eye(len(self.lower)).to(self.lower)
+        lower = self.lower.tril(-1) + torch.diag(torch.ones_like(self.log_scale))
         return lower, self.upper.triu(1) + torch.diag(self.sign * self.log_scale.exp())
 
     def weight(self) -> Tensor:

@@ -41,7 +41,7 @@ class MaskedCoupling(nn.Module):
         if not ((mask == 0) | (mask == 1)).all() or mask.min() == mask.max():
             raise ValueError("mask must hold both zeros and ones and nothing else")
         self.net, self.max_log_scale = net, max_log_scale
-        self.register_buffer("mask", mask.clone())
+        self.register_buffer("mask", mask.clone(), persistent=False)
 
     def _shift_and_log_scale(self, x: Tensor) -> tuple[Tensor, Tensor]:
         shift, s = self.net(x * self.mask).chunk(2, dim=1)  # each (B, C, H, W)

@@ -78,6 +78,7 @@ class LogisticMixtureCoupling(nn.Module):
             raise ValueError(f"components must be at least 1, got {components}")
         self.net, self.components = net, components
         self.max_log_scale, self.sharpness = max_log_scale, sharpness
+        # saved with the weights: the learned means are offsets from just these numbers
         self.register_buffer("centres", torch.linspace(-spread, spread, components))
 
     def _mixture(self, a: Tensor, like: Tensor) -> tuple[Tensor, ...]:

@@ -30,14 +30,20 @@ class Multiscale(nn.Module):
 
     ``levels[i]`` holds the layers that act on (4 C_i, H / 2^(i+1), W / 2^(i+1)), where C_0 = C and
     C_(i+1) = 2 C_i. All that is left behind, and the rest at the end, makes one flat z (B, C H W).
+
+    Raises
+    ------
+    ValueError
+        No level, or a height or width that cannot be halved once for each.
     """
 
     def __init__(self, shape: tuple[int, int, int], levels: Iterable[Iterable[nn.Module]]):
         super().__init__()
         self.levels = nn.ModuleList(nn.ModuleList(layers) for layers in levels)
         self.squeeze, self.shape = Squeeze(), tuple(shape)
-        if min(shape[1:]) % 2 ** len(self.levels):
-            raise ValueError(f"{len(self.levels)} levels do not divide an image of {shape[1:]}")
+        n, sides = len(self.levels), self.shape[1:]
+        if n < 1 or any(side % 2**n for side in sides):
+            raise ValueError(f"levels must be 1 or more that divide an image of {sides}, got {n}")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, C, H, W) -> z (B, C H W) and log|det dz/dx| (B,), nats."""

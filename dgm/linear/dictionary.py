@@ -17,26 +17,39 @@ class DictionaryLearner(nn.Module):
 
     Parameters
     ----------
-    dim, n_atoms : the shape of D; n_atoms may exceed dim.
-    penalty : price of |h|, in units of x.
-    code : finds h (B, n_atoms): called as ``code(x, dictionary, penalty, steps)``, such as `fista`.
-    steps : given to ``code``.
+    data : Reals (support.py)
+        Rows (dim,): ``shape``, ``check(x)``, ``finite(h)``, ``count(n)``.
+    n_atoms : int
+        Columns of D; more than dim make it over-complete.
+    penalty : float
+        Price of |h|, in units of x.
+    code : callable
+        Finds h (B, n_atoms): called as ``code(x, dictionary, penalty, steps)``, such as `fista`.
+    steps : int
+        Given to ``code``.
+
+    Notes
+    -----
+    Own methods: ``encode``, ``decode``, ``learn``.
 
     Examples
     --------
-    >>> def ridge(x, dictionary, penalty, steps):  # any code will do, not only a sparse one
-    ...     return x @ dictionary / (1 + penalty)
-    >>> model = DictionaryLearner(4, 6, penalty=0.1, code=ridge)
+    >>> from dgm.distribution.support import Reals
+    >>> from dgm.linear.sparse_coding import fista
+    >>> model = DictionaryLearner(Reals((4,)), 6, penalty=0.1, code=fista)
     >>> model.learn(torch.randn(8, 4)).shape
     torch.Size([8, 6])
     """
 
-    def __init__(self, dim: int, n_atoms: int, penalty: float, code: Callable, steps: int = 50):
+    def __init__(self, data: object, n_atoms: int, penalty: float, code: Callable, steps: int = 50):
         super().__init__()
-        if dim < 1 or n_atoms < 1:
-            raise ValueError(f"dim and n_atoms are at least 1, got {dim} and {n_atoms}")
+        if len(data.shape) != 1:
+            raise ValueError(f"data must be rows (dim,), got shape {data.shape}")
+        data.count(n_atoms, "n_atoms", least=1)
+        data.count(steps, "steps", least=1)
         if not 0 <= penalty < math.inf:
             raise ValueError(f"penalty must lie in [0, inf), got {penalty}")
+        dim, self.data = data.dims, data
         self.penalty, self.code, self.steps = penalty, code, steps
         self.atoms = nn.Parameter(F.normalize(torch.randn(dim, n_atoms), dim=0))
         self.register_buffer("code_moments", torch.zeros(n_atoms, n_atoms))  # E[h h^T]
@@ -50,16 +63,13 @@ class DictionaryLearner(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """The code (B, n_atoms), an argmin: it costs iterations, and takes no gradient."""
-        if x.ndim != 2 or x.shape[1] != len(self.atoms) or not len(x):
-            raise ValueError(f"x must be (B > 0, {len(self.atoms)}), got {tuple(x.shape)}")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must be finite floats to be coded, got {x.dtype}")
+        x = self.data.check(x, trusted=self.training)
         with torch.no_grad():
             return self.code(x, self.dictionary, self.penalty, self.steps)
 
     def decode(self, h: Tensor) -> Tensor:
         """D h, (B, dim)."""
-        return h @ self.dictionary.T
+        return self.data.finite(h, "h") @ self.dictionary.T
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction (B, dim)."""
@@ -71,15 +81,18 @@ class DictionaryLearner(nn.Module):
         Its gradient in D is right although h is held fixed: at the minimum h has none to add.
         """
         h = self.encode(x)
-        return 0.5 * (x - self.decode(h)).square().sum(1) + self.penalty * h.abs().sum(1)
+        error = x - h @ self.dictionary.T
+        return 0.5 * error.square().sum(1) + self.penalty * h.abs().sum(1)
 
     @torch.no_grad()
-    def start_from(self, x: Tensor) -> None:
+    def start_from(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
         """Begin with random examples of x (N, dim) as atoms, and forget what was learned."""
-        self.encode(x[:1])  # checks x
-        rows = x[torch.randint(len(x), (self.atoms.shape[1],), device=x.device)]
+        x, size = self.data.check(x), (self.atoms.shape[1],)
+        rows = x[torch.randint(len(x), size, generator=generator, device=x.device)]
         self.atoms.copy_(F.normalize(rows.T + 1e-12, dim=0))
-        self.code_moments.zero_(), self.cross_moments.zero_(), self.usage.fill_(1.0)
+        self.code_moments.zero_()
+        self.cross_moments.zero_()
+        self.usage.fill_(1.0)
 
     @torch.no_grad()
     def learn(self, x: Tensor, forget: float = 0.05, dead_below: float = 1e-3) -> Tensor:
@@ -92,7 +105,7 @@ class DictionaryLearner(nn.Module):
         if not 0 < forget <= 1:
             raise ValueError(f"forget must lie in (0, 1], got {forget}")
         h = self.encode(x)
-        error = x - self.decode(h)
+        error = x - h @ self.dictionary.T
         self.code_moments.lerp_(h.T @ h / len(x), forget)
         self.cross_moments.lerp_(x.T @ h / len(x), forget)
         self.usage.lerp_((h != 0).to(x.dtype).mean(0), forget)

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 def whitening(x: Tensor) -> Tensor:
     """The matrix (D, D) that makes the centred rows of x (N, D) uncorrelated with variance 1.
 
-    Raises ValueError where x has a flat direction.
+    Raises
+    ------
+    ValueError
+        x is not (N > 1, D) finite floats, or has a flat direction.
     """
     if x.ndim != 2 or len(x) < 2 or not x.is_floating_point() or not torch.isfinite(x).all():
         raise ValueError(f"x must be finite floats (N > 1, D), got {x.dtype} {tuple(x.shape)}")
@@ -40,7 +43,10 @@ def fastica(
     step towards the least Gaussian direction; then all rows are made orthogonal at once. After
     ``max_iter`` steps the last rotation is returned, converged or not: Gaussian data never settle.
 
-    Raises ValueError for x of a wrong shape or with a flat direction.
+    Raises
+    ------
+    ValueError
+        x is not (N > 1, D) finite floats, or has a flat direction.
     """
     white = whitening(x)
     v = (x - x.mean(0)) @ white.T
@@ -55,22 +61,6 @@ def fastica(
     return w @ white
 
 
-def amari_index(product: Tensor) -> Tensor:
-    """How far ``product`` = unmixing @ mixing (D, D) is from a scaled permutation: 0 (is one) to 1.
-
-    The performance index of Amari, Cichocki & Yang (1996), divided by 2 D (D - 1).
-
-    Raises ValueError unless ``product`` is a square matrix with D > 1 and no zero row or column.
-    """
-    p = product.abs()
-    if p.ndim != 2 or p.shape[0] != p.shape[1] or len(p) < 2:
-        raise ValueError(f"product must be (D, D) with D > 1, got {tuple(product.shape)}")
-    if not (p.amax(0) > 0).all() or not (p.amax(1) > 0).all():
-        raise ValueError("product must have no row or column of zeros (or NaN)")
-    rows, columns = p / p.amax(1, keepdim=True), p / p.amax(0, keepdim=True)
-    return (rows.sum() + columns.sum() - 2 * len(p)) / (2 * len(p) * (len(p) - 1))
-
-
 class SechSources(nn.Module):
     """Independent sources with density 1 / (pi cosh z): a peak, tails like Laplace's, and smooth.
 
@@ -82,7 +72,7 @@ class SechSources(nn.Module):
         if dim < 1:
             raise ValueError(f"dim must be at least 1, got {dim}")
         self.dim = dim
-        self.register_buffer("anchor", torch.zeros(()), persistent=False)  # device and dtype
+        self.register_buffer("origin", torch.zeros(dim), persistent=False)  # device and dtype
 
     def log_prob(self, z: Tensor) -> Tensor:
         """z (B, dim) -> exact log density (B,) nats."""
@@ -90,54 +80,68 @@ class SechSources(nn.Module):
         return -(log_cosh + math.log(math.pi)).sum(1)
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
-        """n draws (n, dim), by the inverse of the CDF (2 / pi) atan(e^z)."""
-        uniform = torch.empty(n, self.dim).to(self.anchor).uniform_(1e-7, 1 - 1e-7)
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """n draws (n, dim), by the inverse of the CDF (2 / pi) atan(e^z).
+
+        The generator lives on the device of the module.
+        """
+        uniform = self.origin.new_empty(n, self.dim).uniform_(1e-7, 1 - 1e-7, generator=generator)
         return torch.tan(0.5 * math.pi * uniform).log()
 
 
 class ICA(nn.Module):
     """z = W (x - mean) with independent sources z: a flow of one linear layer, exact density.
 
-    log p(x) = sum_j log p_j(w_j . (x - mean)) + log|det W| for x (B, dim).
+    log p(x) = sum_j log p_j(w_j . (x - mean)) + log|det W| for x (B, D).
 
     Parameters
     ----------
-    sources : module with ``log_prob(z) -> (B,)`` and ``sample(n)``; `SechSources` if None. With
+    data : Reals (support.py)
+        Points (D,): ``shape``, ``check(x)``, ``finite(z)``, ``count(n)``.
+    sources : nn.Module, optional
+        With ``log_prob(z) -> (B,)`` and ``sample(n, generator=None)``; `SechSources` if None. With
         Gaussian ones every rotation of W is equally good.
+
+    Notes
+    -----
+    Own methods: ``natural_gradient_step``.
 
     Examples
     --------
-    >>> model = ICA(2)
+    >>> from dgm.distribution.support import Reals
+    >>> model = ICA(Reals((2,)))
     >>> model.log_prob(torch.zeros(1, 2))  # -2 log pi
     tensor([-2.2895], grad_fn=<AddBackward0>)
     """
 
-    def __init__(self, dim: int, sources: nn.Module | None = None):
+    def __init__(self, data: object, sources: nn.Module | None = None):
         super().__init__()
+        if len(data.shape) != 1:
+            raise ValueError(f"data must be points (D,), got shape {data.shape}")
+        dim = data.dims
+        self.data = data
         self.sources = SechSources(dim) if sources is None else sources
-        self.dim = dim
         self.mean = nn.Parameter(torch.zeros(dim))
         self.weight = nn.Parameter(torch.eye(dim))  # W, the unmixing matrix
 
     @torch.no_grad()
     def start_from(self, x: Tensor) -> None:
-        """Start at the mean of x (N, dim) and at white outputs."""
-        self._check(x)
+        """Start at the mean of x (N, D) and at white outputs."""
+        x = self.data.check(x)
         self.mean.copy_(x.mean(0))
         self.weight.copy_(whitening(x))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, dim) -> sources (B, dim) and log|det W| (B,), nats."""
+        """x (B, D) -> sources (B, D) and log|det W| (B,), nats."""
+        x = self.data.check(x, trusted=self.training)
         return (x - self.mean) @ self.weight.T, self.weight.slogdet()[1].expand(len(x))
 
     def inverse(self, z: Tensor) -> Tensor:
-        """Sources (B, dim) -> x (B, dim): mixed again."""
-        return torch.linalg.solve(self.weight, z.T).T + self.mean
+        """Sources (B, D) -> x (B, D): mixed again."""
+        return torch.linalg.solve(self.weight, self.data.check(z, "z").T).T + self.mean
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log density (B,) nats."""
-        self._check(x)
         z, log_det = self(x)
         return self.sources.log_prob(z) + log_det
 
@@ -145,10 +149,11 @@ class ICA(nn.Module):
         """Negative log density (B,) nats."""
         return -self.log_prob(x)
 
-    def sample(self, n: int) -> Tensor:
-        """Draw (n, dim)."""
-        with torch.no_grad():
-            return self.inverse(self.sources.sample(n))
+    @torch.no_grad()
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, D). The generator lives on the model's device."""
+        z = self.sources.sample(self.data.count(n), generator=generator)
+        return self.inverse(z) if n else z
 
     def natural_gradient_step(self, x: Tensor, rate: float = 0.2) -> float:
         """Move W by rate (I + E[psi(z) z^T]) W, psi = d log p / dz; the mean nats before the step.
@@ -160,9 +165,3 @@ class ICA(nn.Module):
         with torch.no_grad():
             self.weight -= rate * gradient @ self.weight.T @ self.weight
         return nats.item()
-
-    def _check(self, x: Tensor) -> None:
-        if x.ndim != 2 or x.shape[1] != self.dim or len(x) == 0:
-            raise ValueError(f"x must be (B, {self.dim}) with B > 0, got {tuple(x.shape)}")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must be finite floats, got {x.dtype}, or NaN or infinity in it")

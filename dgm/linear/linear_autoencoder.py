@@ -17,33 +17,47 @@ class LinearAutoencoder(nn.Module):
     (A W1, W2 A^-1) reconstruct as (W1, W2) do, for every invertible A: the data choose the span of
     the code, not its axes.
 
+    Parameters
+    ----------
+    data : Reals (support.py)
+        What x is: ``shape``, ``dims``, ``check(x)``, ``finite(z)``, ``count(n)``.
+    latent_dim : int
+        Width of the code, at most dims.
+
+    Notes
+    -----
+    Own methods: ``encode``, ``decode``.
+
     Examples
     --------
-    >>> LinearAutoencoder((5,), latent_dim=2).encode(torch.zeros(3, 5)).shape
+    >>> from dgm.distribution.support import Reals
+    >>> LinearAutoencoder(Reals((5,)), latent_dim=2).encode(torch.zeros(3, 5)).shape
     torch.Size([3, 2])
     """
 
-    def __init__(self, shape: tuple[int, ...], latent_dim: int):
+    def __init__(self, data: object, latent_dim: int):
         super().__init__()
-        dims = math.prod(shape)
-        if not 1 <= latent_dim <= dims:
+        dims = data.dims
+        if data.count(latent_dim, "latent_dim", least=1) > dims:
             raise ValueError(f"latent_dim is a width of 1 .. {dims}, got {latent_dim}")
-        self.shape = tuple(shape)
+        self.data = data
         self.mean = nn.Parameter(torch.zeros(dims))
         self.encoder = nn.Parameter(torch.randn(latent_dim, dims) / math.sqrt(dims))  # W1
         self.decoder = nn.Parameter(torch.randn(dims, latent_dim) / math.sqrt(dims))  # W2
 
+    @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """Begin at the mean of x (N, *shape)."""
+        self.mean.copy_(self.data.check(x).flatten(1).mean(0))
+
     def encode(self, x: Tensor) -> Tensor:
         """x (B, *shape) -> code (B, latent_dim)."""
-        if x.shape[1:] != self.shape or not len(x):
-            raise ValueError(f"x must be (B > 0, *{self.shape}), got {tuple(x.shape)}")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must be finite floats, got {x.dtype}; integers are cast outside")
+        x = self.data.check(x, trusted=self.training)
         return (x.flatten(1) - self.mean) @ self.encoder.T
 
     def decode(self, z: Tensor) -> Tensor:
         """Code (B, latent_dim) -> x (B, *shape)."""
-        return (self.mean + z @ self.decoder.T).unflatten(1, self.shape)
+        return (self.mean + self.data.finite(z) @ self.decoder.T).unflatten(1, self.data.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """The reconstruction (B, *shape)."""

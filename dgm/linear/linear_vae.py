@@ -15,28 +15,33 @@ class LinearVAE(nn.Module):
     """p(x|z) = N(W z + mean, variance I), q(z|x) = N(V (x - mean), diag(s)), for x (B, *shape).
 
     Everything is Gaussian, so both the bound and what it bounds are closed forms: ``elbo`` carries
-    no noise, and ``log_prob`` is there to hold it against.
+    no noise, and ``log_prob`` is there to hold it against. Own methods: ``kl_dims``.
 
     Parameters
     ----------
-    shape, latent_dim : of x and of z.
-    variance : of the noise; learned when left out, else kept at this value.
+    data : Reals (support.py)
+        What x is: ``shape``, ``dims``, ``check(x)``, ``count(n)``.
+    latent_dim : int
+        Of z (B, latent_dim), at most dims.
+    variance : float, optional
+        Of the noise; learned when left out, else kept at this value.
 
     Examples
     --------
-    >>> model, x = LinearVAE((3,), latent_dim=2), torch.randn(4, 3)
+    >>> from dgm.distribution.support import Reals
+    >>> model, x = LinearVAE(Reals((3,)), latent_dim=2), torch.randn(4, 3)
     >>> bool((model.elbo(x) <= model.log_prob(x)).all())
     True
     """
 
-    def __init__(self, shape: tuple[int, ...], latent_dim: int, variance: float | None = None):
+    def __init__(self, data: object, latent_dim: int, variance: float | None = None):
         super().__init__()
-        dims = math.prod(shape)
-        if not 1 <= latent_dim <= dims:
+        dims = data.dims
+        if data.count(latent_dim, "latent_dim", least=1) > dims:
             raise ValueError(f"latent_dim is between 1 and {dims}, got {latent_dim}")
         if variance is not None and not 0 < variance < math.inf:
             raise ValueError(f"variance is positive and finite, got {variance}")
-        self.shape = tuple(shape)
+        self.data = data
         self.mean = nn.Parameter(torch.zeros(dims))
         self.weight = nn.Parameter(torch.randn(dims, latent_dim) / math.sqrt(dims))  # W
         self.encoder = nn.Parameter(torch.randn(latent_dim, dims) / math.sqrt(dims))  # V
@@ -46,6 +51,16 @@ class LinearVAE(nn.Module):
         else:
             self.register_buffer("log_variance", torch.tensor(math.log(variance)))
 
+    def likelihood(self, z: Tensor) -> Independent:
+        """p(x | z) for z (B, latent_dim), a law of (B, *shape)."""
+        mean = (self.mean + z @ self.weight.T).unflatten(1, self.data.shape)
+        return Independent(Normal(mean, (0.5 * self.log_variance).exp()), len(self.data.shape))
+
+    @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """Begin at the mean of x (N, *shape)."""
+        self.mean.copy_(self.data.check(x).flatten(1).mean(0))
+
     def posterior(self, x: Tensor) -> Independent:
         """q(z|x), the learned approximation."""
         scale = (0.5 * self.log_scale).exp()
@@ -53,18 +68,22 @@ class LinearVAE(nn.Module):
         return Independent(Normal(mean, scale.expand_as(mean)), 1)
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
-        """ "reconstruction" E_q[log p(x|z)] and "kl" KL(q(z|x) || N(0, I)), exact, (B,) nats each.
+        """The two parts of the bound, exact, (B,) nats each.
 
-        "kl_dims" (B, d) is the divergence of every latent by itself.
+        ``reconstruction`` is E_q[log p(x|z)], ``kl`` is KL(q(z|x) || N(0, I)).
         """
         centred, variance = self._centred(x), self.log_variance.exp()
         z, s = centred @ self.encoder.T, self.log_scale.exp()  # (B, d), (d,)
         spread = (s * self.weight.square().sum(0)).sum()  # what the noise of q adds to the error
         error = (centred - z @ self.weight.T).square().sum(1) + spread
         constant = centred.shape[1] * (math.log(2 * math.pi) + self.log_variance)
-        kl = 0.5 * (z.square() + s - 1 - self.log_scale)
-        reconstruction = -0.5 * (error / variance + constant)
-        return {"reconstruction": reconstruction, "kl": kl.sum(1), "kl_dims": kl}
+        kl = 0.5 * (z.square() + s - 1 - self.log_scale).sum(1)
+        return {"reconstruction": -0.5 * (error / variance + constant), "kl": kl}
+
+    def kl_dims(self, x: Tensor) -> Tensor:
+        """KL(q(z_j | x) || N(0, 1)) of every latent by itself, (B, latent_dim) nats, exact."""
+        q = self.posterior(x).base_dist
+        return 0.5 * (q.mean.square() + q.variance - 1 - self.log_scale)
 
     def elbo(self, x: Tensor) -> Tensor:
         """Lower bound on log p(x) (B,) nats, its expectation taken in closed form."""
@@ -83,15 +102,12 @@ class LinearVAE(nn.Module):
         return -self.elbo(x)
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
-        """Draw (n, *shape)."""
-        z = self.mean.new_empty(n, self.weight.shape[1]).normal_()
-        noise = self.mean.new_empty(n, len(self.mean)).normal_() * (0.5 * self.log_variance).exp()
-        return (self.mean + z @ self.weight.T + noise).unflatten(1, self.shape)
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, *shape). The generator lives on the model's device."""
+        z = self.mean.new_empty(self.data.count(n), self.weight.shape[1])
+        mean = self.likelihood(z.normal_(generator=generator)).mean
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        return mean + noise * (0.5 * self.log_variance).exp()
 
     def _centred(self, x: Tensor) -> Tensor:
-        if x.shape[1:] != self.shape or len(x) < 1:
-            raise ValueError(f"x has shape {tuple(x.shape)}, the VAE reads (B > 0, *{self.shape})")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must hold real, finite numbers, got {x.dtype} (NaN refused)")
-        return x.flatten(1) - self.mean
+        return self.data.check(x, trusted=self.training).flatten(1) - self.mean

@@ -46,40 +46,65 @@ class NoisyOr(nn.Module):
     For findings x (B, n_findings), integers 0 or 1. ``weight`` (n_findings, n_causes) and ``leak``
     are kept positive by softplus; a leak is at least ``floor``, so no finding is impossible.
 
+    Parameters
+    ----------
+    data : Levels (support.py)
+        The findings, ``Levels((n_findings,), 2)``: ``dims``, ``levels``, ``check(x)``,
+        ``stored(v)``, ``count(n)``.
+    n_causes : int
+        d.
+    floor : float
+        The least leak, positive.
+
+    Notes
+    -----
+    Own methods: ``from_probabilities``, ``states``, ``quickscore``, ``cause_probs``.
+
     Examples
     --------
-    >>> model = NoisyOr.from_probabilities([0.1], strength=[[0.8]], leak=[0.05])
+    >>> from dgm.distribution.support import Levels
+    >>> finding = Levels((1,), 2)
+    >>> model = NoisyOr.from_probabilities(finding, [0.1], strength=[[0.8]], leak=[0.05])
     >>> model.log_prob(torch.tensor([[1]])).exp()  # 1 - 0.95 (0.9 + 0.1 * 0.2)
     tensor([0.1260], grad_fn=<ExpBackward0>)
     """
 
-    levels = 2
-
-    def __init__(self, n_causes: int, n_findings: int, floor: float = 1e-3):
+    def __init__(self, data: object, n_causes: int, floor: float = 1e-3):
         super().__init__()
-        if n_causes < 1 or n_findings < 1:
-            raise ValueError(f"n_causes and n_findings >= 1, got {n_causes} and {n_findings}")
+        if data.levels != 2 or len(data.shape) != 1:
+            raise ValueError(f"data must be findings 0 or 1 in a row, got {data} {data.shape}")
+        data.count(n_causes, "n_causes", least=1)
         if not 0 < floor < math.inf:
             raise ValueError(f"floor of the leak must be positive, got {floor}")
-        self.shape, self.floor = (n_findings,), floor
+        self.data, self.floor, n_findings = data, floor, data.dims
         self.prior_logit = nn.Parameter(torch.full((n_causes,), -1.0))
         self.raw_weight = nn.Parameter(torch.randn(n_findings, n_causes) - 1)
         self.raw_leak = nn.Parameter(torch.full((n_findings,), -3.0))
 
     @classmethod
     @torch.no_grad()
-    def from_probabilities(cls, prior, strength, leak, floor: float = 1e-3) -> "NoisyOr":
+    def from_probabilities(
+        cls, data: object, prior, strength, leak, floor: float = 1e-3
+    ) -> "NoisyOr":
         """A network in an expert's terms.
 
         ``prior`` (d,) of every cause; ``strength`` (D, d), how often cause i alone brings about
         finding j, 0 for never; ``leak`` (D,), how often the finding comes from nowhere.
 
-        Raises ValueError for shapes that do not fit or a number that is no probability.
+        Raises
+        ------
+        ValueError
+            Shapes that do not fit, or a number that is no probability.
         """
         prior, strength, leak = (
             torch.as_tensor(t).to(torch.get_default_dtype()) for t in (prior, strength, leak)
         )
-        if prior.ndim != 1 or strength.shape != (*leak.shape, len(prior)):
+        # whether they fit, and are probabilities
+        if (
+            prior.ndim != 1
+            or leak.shape != data.shape
+            or strength.shape != (*leak.shape, len(prior))
+        ):
             shapes = f"{tuple(prior.shape)}, {tuple(strength.shape)}, {tuple(leak.shape)}"
             raise ValueError(f"prior (d,), strength (D, d), leak (D,) do not fit: got {shapes}")
         for name, p, low in (("prior", prior, 1e-12), ("strength", strength, 0.0)):
@@ -89,7 +114,8 @@ class NoisyOr(nn.Module):
         lowest = -math.expm1(-floor)
         if not ((leak > lowest) & (leak < 1)).all():
             raise ValueError(f"leak must hold numbers in ({lowest:.2g}, 1), got {leak.tolist()}")
-        self = cls(len(prior), len(leak), floor)
+        # the parameters they stand for
+        self = cls(data, len(prior), floor)
         self.prior_logit.copy_(prior.logit())
         self.raw_weight.copy_(_inverse_softplus(-torch.log1p(-strength)))
         self.raw_leak.copy_(_inverse_softplus(-torch.log1p(-leak) - floor))
@@ -114,7 +140,8 @@ class NoisyOr(nn.Module):
 
     def joint_log_prob(self, x: Tensor) -> Tensor:
         """log p(x, z) for every state z, (B, 2^d) nats."""
-        x, z = self._findings(x), self.states()
+        x = self.data.check(x, trusted=self.training).to(self.prior_logit)
+        z = self.states()
         prior = z @ logsigmoid(self.prior_logit) + (1 - z) @ logsigmoid(-self.prior_logit)
         a = self.leak + z @ self.weight.T  # (2^d, D), -log P(finding absent)
         return prior + x @ log1mexp(a).T - (1 - x) @ a.T
@@ -128,7 +155,7 @@ class NoisyOr(nn.Module):
 
         For every row the absent findings are a product over causes; see `signed_sum` for the rest.
         """
-        found, weight, leak = self._findings(x), self.weight, self.leak
+        found, weight, leak = self.data.check(x), self.weight, self.leak
         rows = []
         for row in found:
             there, absent = row > 0, row == 0
@@ -155,20 +182,12 @@ class NoisyOr(nn.Module):
         return -self.log_prob(x)
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
-        """Draw findings (n, n_findings), uint8."""
-        z = torch.bernoulli(self.prior_logit.sigmoid().expand(n, -1))
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw findings (n, n_findings) as stored. The generator lives on the model's device."""
+        prior = self.prior_logit.sigmoid().expand(self.data.count(n), -1)
+        z = torch.bernoulli(prior, generator=generator)
         present = -torch.expm1(-self.leak - z @ self.weight.T)
-        return torch.bernoulli(present).to(torch.uint8)
-
-    def _findings(self, x: Tensor) -> Tensor:
-        """Check x; give it as floats."""
-        if x.ndim != 2 or tuple(x.shape[1:]) != self.shape or len(x) == 0:
-            raise ValueError(f"x must be (B > 0, {self.shape[0]}), got {tuple(x.shape)}")
-        found = x.to(self.prior_logit.dtype)
-        if not ((found == 0) | (found == 1)).all():
-            raise ValueError(f"x must hold findings 0 or 1, got {x.unique()[:5].tolist()} ...")
-        return found
+        return self.data.stored(torch.bernoulli(present, generator=generator))
 
 
 def _inverse_softplus(y: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ doi:10.1613/jair.583, section 4 (from above by a tangent, from below by Jensen's
 Needs torch only.
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -58,20 +57,35 @@ class NoisyOrBounds(nn.Module):
 
     Every positive finding is replaced by an exponential of a linear function of the causes, from
     above by a tangent, from below by sharing its weight out. Then the sum over causes is a product.
-    ``network`` has ``prior_logit`` (d,), ``weight`` (D, d), ``leak`` (D,), all positive.
 
     Parameters
     ----------
-    network : the model that is bounded, with ``quickscore``.
-    signed_sum : sums some findings exactly, as `signed_sum` of the network's file does.
-    steps : of Adam on the free parameters of the bounds, for every call.
+    network : nn.Module
+        The model that is bounded: ``data`` (a `Levels`, for its ``check(x)``), ``prior_logit``
+        (d,), ``weight`` (D, d) and ``leak`` (D,), the last two positive.
+    signed_sum : callable
+        Sums some findings exactly, as `signed_sum` of the network's file does.
+    steps : int
+        Of Adam on the free parameters of the bounds, for every call.
+
+    Notes
+    -----
+    Own methods: ``upper``, ``lower``.
+
+    Examples
+    --------
+    >>> from dgm.distribution.support import Levels
+    >>> from dgm.linear.noisy_or import NoisyOr, signed_sum
+    >>> model, x = NoisyOr(Levels((3,), 2), n_causes=2), torch.tensor([[1, 0, 1]])
+    >>> bounds = NoisyOrBounds(model, signed_sum)
+    >>> bool(bounds.lower(x) <= model.log_prob(x) <= bounds.upper(x))
+    True
     """
 
     def __init__(self, network: nn.Module, signed_sum: Callable, steps: int = 200):
         super().__init__()
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
-        self.network, self.signed_sum, self.steps = network, signed_sum, steps
+        self.steps = network.data.count(steps, "steps", least=1)
+        self.network, self.signed_sum = network, signed_sum
 
     def upper(self, x: Tensor, n_exact: int = 0) -> Tensor:
         """Upper bound on log p(x), (B,) nats; the first ``n_exact`` positive findings are exact."""
@@ -123,11 +137,6 @@ class NoisyOrBounds(nn.Module):
     def _read(self, x: Tensor, n_exact: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Findings as floats, and the network's numbers without their gradients."""
         weight, leak = self.network.weight.detach(), self.network.leak.detach()
-        if x.ndim != 2 or x.shape[1] != len(leak) or len(x) == 0:
-            raise ValueError(f"x must have shape (B > 0, {len(leak)}), got {tuple(x.shape)}")
-        found = x.to(leak.dtype)
-        if not ((found == 0) | (found == 1)).all():
-            raise ValueError(f"x must hold 0 or 1, got values {x.unique()[:4].tolist()}")
-        if n_exact < 0 or not math.isfinite(n_exact):
-            raise ValueError(f"n_exact must be at least 0, got {n_exact}")
+        found = self.network.data.check(x).to(leak)
+        self.network.data.count(n_exact, "n_exact")
         return found, weight, leak, self.network.prior_logit.detach()

@@ -7,7 +7,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import MultivariateNormal
+from torch.distributions import Independent, MultivariateNormal, Normal
 
 
 class ProbabilisticPCA(nn.Module):
@@ -15,37 +15,44 @@ class ProbabilisticPCA(nn.Module):
 
     Parameters
     ----------
-    shape, latent_dim : of x (B, *shape) and of z (B, latent_dim); latent_dim is below the number of
-        features, since the noise is measured in the directions that are left over.
+    data : Reals (support.py)
+        What x is: ``shape``, ``dims``, ``check(x)``, ``count(n)``.
+    latent_dim : int
+        Of z (B, latent_dim); below dims, since the noise is measured in the directions left over.
 
     Examples
     --------
-    >>> model = ProbabilisticPCA((3,), latent_dim=1)
+    >>> from dgm.distribution.support import Reals
+    >>> model = ProbabilisticPCA(Reals((3,)), latent_dim=1)
     >>> model.log_prob(torch.zeros(2, 3)).shape
     torch.Size([2])
     """
 
-    def __init__(self, shape: tuple[int, ...], latent_dim: int):
+    def __init__(self, data: object, latent_dim: int):
         super().__init__()
-        dims = math.prod(shape)
-        if not 1 <= latent_dim < dims:
+        dims = data.dims
+        if data.count(latent_dim, "latent_dim", least=1) >= dims:
             raise ValueError(f"latent_dim must lie in 1 .. {dims - 1}, got {latent_dim}")
-        self.shape, self.latent_dim = tuple(shape), latent_dim
+        self.data, self.latent_dim = data, latent_dim
         self.mean = nn.Parameter(torch.zeros(dims))
         self.weight = nn.Parameter(torch.randn(dims, latent_dim) / math.sqrt(dims))  # W
         self.log_variance = nn.Parameter(torch.zeros(()))
 
     @torch.no_grad()
-    def start_from(self, x: Tensor) -> None:
-        """Set every parameter to maximum likelihood on x (N, *shape), in closed form.
+    def fit_to(self, x: Tensor) -> "ProbabilisticPCA":
+        """Maximum likelihood on x (N, *shape), in closed form and in place; self.
 
         The variance is the mean of the discarded eigenvalues of the covariance, and
         W = U (L - variance I)^(1/2) with the leading eigenvectors U and eigenvalues L (eqs. 7-8,
         with R = I).
 
-        Raises ValueError when x has no variance left over: the likelihood would be unbounded.
+        Raises
+        ------
+        ValueError
+            x has no variance left over (so has it where N - 1 <= latent_dim): the likelihood
+            would be unbounded.
         """
-        rows = self._rows(x)
+        rows = self.data.check(x).flatten(1)
         _, singular, directions = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
         eigenvalues = rows.new_zeros(rows.shape[1])
         eigenvalues[: len(singular)] = singular.square() / len(rows)
@@ -56,10 +63,16 @@ class ProbabilisticPCA(nn.Module):
         self.mean.copy_(rows.mean(0))
         self.weight.copy_(directions[: self.latent_dim].T * stretch)
         self.log_variance.copy_(variance.log())
+        return self
+
+    def likelihood(self, z: Tensor) -> Independent:
+        """p(x | z) for z (B, latent_dim), a law of (B, *shape)."""
+        mean = (self.mean + z @ self.weight.T).view(-1, *self.data.shape)
+        return Independent(Normal(mean, (0.5 * self.log_variance).exp()), len(self.data.shape))
 
     def _posterior_mean(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x - mean (B, D), E[z|x] (B, d), and the Cholesky factor of M = W^T W + variance I."""
-        centred = self._rows(x) - self.mean
+        centred = self.data.check(x, trusted=self.training).flatten(1) - self.mean
         gram = self.weight.T @ self.weight  # (d, d)
         factor = torch.linalg.cholesky(gram + self.log_variance.exp() * torch.eye(len(gram)).to(x))
         return centred, torch.cholesky_solve((centred @ self.weight).T, factor).T, factor
@@ -89,20 +102,16 @@ class ProbabilisticPCA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The mean of p(x | z) at z = E[z|x], (B, *shape): a projection shrunk towards the mean."""
-        z = self._posterior_mean(x)[1]
-        return (self.mean + z @ self.weight.T).view(-1, *self.shape)
+        return self.likelihood(self._posterior_mean(x)[1]).mean
 
     @torch.no_grad()
-    def sample(self, n: int) -> Tensor:
-        """Draw (n, *shape): a code, its place, and noise."""
-        dims, latent = self.weight.shape
-        z, noise = (self.mean.new_empty(n, k).normal_() for k in (latent, dims))
-        x = self.mean + z @ self.weight.T + noise * (0.5 * self.log_variance).exp()
-        return x.view(n, *self.shape)
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, *shape): a code, its place, and noise.
 
-    def _rows(self, x: Tensor) -> Tensor:
-        if x.shape[1:] != self.shape or len(x) == 0:
-            raise ValueError(f"x must have shape (B, *{self.shape}), B > 0, got {tuple(x.shape)}")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must be finite floats, got {x.dtype}; wrap integers in Dequantize")
-        return x.flatten(1)
+        The generator lives on the model's device.
+        """
+        n = self.data.count(n)
+        z = self.mean.new_empty(n, self.latent_dim).normal_(generator=generator)
+        noise = self.mean.new_empty(n, self.data.dims).normal_(generator=generator)
+        x = self.mean + z @ self.weight.T + noise * (0.5 * self.log_variance).exp()
+        return x.view(n, *self.data.shape)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 def soft_threshold(u: Tensor, threshold: Tensor | float) -> Tensor:
     """Move every number towards zero by ``threshold``, and stop there: sign(u) max(|u| - t, 0)."""
-    return u.sign() * (u.abs() - threshold).clamp_min(0)
+    return u - u.clamp(-threshold, threshold)  # two passes over u
 
 
 def sparse_objective(x: Tensor, h: Tensor, dictionary: Tensor, penalty: float) -> Tensor:
@@ -58,8 +58,9 @@ def ista(
     The objective never rises, and its distance from the minimum falls at least like 1 / steps.
     """
     h, lipschitz = _prepare_code(x, dictionary, penalty, start)
+    scaled = dictionary / lipschitz  # (n, m)
     for _ in range(steps):
-        h = soft_threshold(h + (x - h @ dictionary.T) @ dictionary / lipschitz, penalty / lipschitz)
+        h = soft_threshold(torch.addmm(h, x - h @ dictionary.T, scaled), penalty / lipschitz)
     return h
 
 
@@ -73,21 +74,25 @@ def fista(
     momentum, which starts afresh (restart by function value): so here too it never rises.
     """
     h, lipschitz = _prepare_code(x, dictionary, penalty, start)
-    ahead, t = h, x.new_ones(len(x), 1)
-    value = sparse_objective(x, h, dictionary, penalty)
+    scaled, threshold = dictionary / lipschitz, penalty / lipschitz
 
-    def step(y: Tensor) -> Tensor:
-        gradient = (y @ dictionary.T - x) @ dictionary
-        return soft_threshold(y - gradient / lipschitz, penalty / lipschitz)
+    def look(h: Tensor) -> tuple[Tensor, Tensor]:
+        """What is left of x after D h, (B, n), and the objective, (B,)."""
+        left = x - h @ dictionary.T
+        return left, 0.5 * left.square().sum(1) + penalty * h.abs().sum(1)
 
+    left, value = look(h)
+    ahead, left_ahead, t = h, left, x.new_ones(len(x), 1)
     for _ in range(steps):
-        new = step(ahead)
-        new_value = sparse_objective(x, new, dictionary, penalty)
-        if (up := new_value > value).any():
-            t = torch.where(up[:, None], 1.0, t)
-            new = torch.where(up[:, None], step(h), new)
-            new_value = sparse_objective(x, new, dictionary, penalty)
+        new = soft_threshold(torch.addmm(ahead, left_ahead, scaled), threshold)
+        new_left, new_value = look(new)
+        if (up := (new_value > value)[:, None]).any():
+            t = torch.where(up, 1.0, t)
+            new = torch.where(up, soft_threshold(torch.addmm(h, left, scaled), threshold), new)
+            new_left, new_value = look(new)
         t_next = (1 + (1 + 4 * t.square()).sqrt()) / 2
-        ahead = new + (t - 1) / t_next * (new - h)
-        h, value, t = new, new_value, t_next
+        momentum = (t - 1) / t_next
+        ahead = new + momentum * (new - h)
+        left_ahead = new_left + momentum * (new_left - left)  # linear: no product with D
+        h, left, value, t = new, new_left, new_value, t_next
     return h

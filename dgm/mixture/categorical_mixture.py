@@ -4,8 +4,6 @@ With two levels it is the Bernoulli mixture of Bishop (2006), Pattern Recognitio
 Learning, eqs. 9.47-9.60. Needs torch only.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,53 +17,43 @@ class CategoricalMixture(nn.Module):
     ----------
     n_components : int
         K.
-    shape : tuple of int
-        Shape of one example; its entries are the D pixels.
-    levels : int
-        Values a pixel can take, at least 2.
+    data : Levels (support.py)
+        What x is; its entries are the D pixels: ``shape``, ``dims``, ``levels``, ``check(x)``,
+        ``stored(v)``, ``count(n)``, ``frequencies(x, pseudo_count)``.
+
+    Notes
+    -----
+    Own methods: ``em_step``.
 
     Examples
     --------
-    >>> model = CategoricalMixture(3, (1, 2, 2), levels=2)
+    >>> from dgm.distribution.support import Levels
+    >>> model = CategoricalMixture(3, Levels((1, 2, 2), 2))
     >>> model.log_prob(torch.zeros(5, 1, 2, 2, dtype=torch.uint8)).shape
     torch.Size([5])
     """
 
-    def __init__(self, n_components: int, shape: tuple[int, ...], levels: int):
+    def __init__(self, n_components: int, data: object):
         super().__init__()
-        if n_components < 1 or levels < 2:
-            raise ValueError(
-                f"n_components is at least 1 and levels at least 2, got {n_components}, {levels}"
-            )
-        self.shape, self.levels = tuple(shape), levels
+        data.count(n_components, "n_components", least=1)
+        self.data = data
         self.logits = nn.Parameter(torch.zeros(n_components))
-        self.pixel_logits = nn.Parameter(torch.randn(n_components, math.prod(shape), levels))
+        self.pixel_logits = nn.Parameter(torch.randn(n_components, data.dims, data.levels))
 
     @property
     def prior(self) -> Categorical:
         """p(z), the weights of the components."""
         return Categorical(logits=self.logits)
 
-    def one_hot(self, x: Tensor) -> Tensor:
-        """x (B, *shape) -> (B, D * levels): 1 where pixel d has value v, else 0."""
-        if x.shape[1:] != self.shape or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, *{self.shape}), B >= 1")
-        values = x.long()
-        if (
-            not torch.equal(values.to(x.dtype), x)
-            or values.min() < 0
-            or values.max() >= self.levels
-        ):
-            raise ValueError(
-                f"x must hold integers in 0 .. {self.levels - 1}, "
-                f"got {x.dtype} in {x.min().item()} .. {x.max().item()}"
-            )
-        return F.one_hot(values.flatten(1), self.levels).flatten(1).to(self.pixel_logits.dtype)
+    def _one_hot(self, x: Tensor) -> Tensor:
+        """Checked x (B, *shape) -> (B, D * levels): 1 where pixel d has value v, else 0."""
+        return F.one_hot(x.flatten(1), self.data.levels).flatten(1).to(self.pixel_logits.dtype)
 
     def joint_log_prob(self, x: Tensor) -> Tensor:
         """log P(x, z = k), (B, K) nats, exact: a table look-up written as a matrix product."""
+        x = self.data.check(x, trusted=self.training)
         table = self.pixel_logits.log_softmax(2).flatten(1)  # (K, D * levels)
-        return self.logits.log_softmax(0) + self.one_hot(x) @ table.T
+        return self.logits.log_softmax(0) + self._one_hot(x) @ table.T
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log mass, (B,) nats, never above 0."""
@@ -80,22 +68,39 @@ class CategoricalMixture(nn.Module):
         return Categorical(logits=self.joint_log_prob(x))
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, *shape), uint8 up to 256 levels, else int64."""
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, *shape) as stored. The generator lives on the model's device."""
+        if self.data.count(n) == 0:
+            return self.data.stored(self.logits.new_empty(0, *self.data.shape))
         k = torch.multinomial(self.logits.softmax(0), n, replacement=True, generator=generator)
         probs = self.pixel_logits.softmax(2)[k].flatten(0, 1)  # (n * D, levels)
-        x = torch.multinomial(probs, 1, generator=generator).view(n, *self.shape)
-        return x.to(torch.uint8) if self.levels <= 256 else x
+        x = torch.multinomial(probs, 1, generator=generator).view(n, *self.data.shape)
+        return self.data.stored(x)
 
     @torch.no_grad()
     def start_from(
-        self, x: Tensor, smoothing: float = 10.0, generator: torch.Generator | None = None
+        self, x: Tensor, smoothing: float = 10.0, *, generator: torch.Generator | None = None
     ) -> None:
-        """Reset: every example of ``x`` goes to the nearest of K random ones, then one M-step."""
+        """Reset: every example of ``x`` goes to the nearest of K random ones, then one M-step.
+
+        Raises
+        ------
+        ValueError
+            x holds fewer examples than there are components.
+        """
+        x, n_components = self.data.check(x), len(self.logits)
+        if len(x) < n_components:
+            raise ValueError(f"x must hold {n_components} examples, one a component, got {len(x)}")
         flat = x.flatten(1).to(self.pixel_logits.dtype)
-        rows = torch.randperm(len(x), generator=generator)[: len(self.logits)]
+        rows = torch.randperm(len(x), generator=generator, device=x.device)[:n_components]
         nearest = torch.cdist(flat, flat[rows]).argmin(1)
-        self._m_step(x, F.one_hot(nearest, len(self.logits)).to(flat.dtype), smoothing)
+        self._m_step(x, F.one_hot(nearest, n_components).to(flat.dtype), smoothing)
+
+    def fit_to(self, x: Tensor, steps: int = 100, smoothing: float = 0.0) -> "CategoricalMixture":
+        """``steps`` of expectation-maximisation on x (N, *shape) from where it stands; self."""
+        for _ in range(self.data.count(steps, "steps")):
+            self.em_step(x, smoothing)
+        return self
 
     @torch.no_grad()
     def em_step(self, x: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -105,20 +110,18 @@ class CategoricalMixture(nn.Module):
         ``x`` are: a Dirichlet prior. Returns the mean log mass (nats) before the step; without
         smoothing it never falls, with smoothing the log posterior of the parameters never falls.
         """
+        if not 0 <= smoothing < float("inf"):
+            raise ValueError(f"smoothing must be finite and at least 0, got {smoothing}")
         joint = self.joint_log_prob(x)
-        self._m_step(x, joint.softmax(1), smoothing)
+        self._m_step(x.long(), joint.softmax(1), smoothing)
         return joint.logsumexp(1).mean()
-
-    def pixel_background(self, x: Tensor) -> Tensor:
-        """Share of each value at each pixel of ``x``, one imagined example added, (D, levels)."""
-        counts = self.one_hot(x).sum(0).view(-1, self.levels)
-        return (counts + 1 / self.levels) / (len(x) + 1)
 
     def _m_step(self, x: Tensor, r: Tensor, smoothing: float) -> None:
         """Set weights and pixel shares from responsibilities ``r`` (N, K)."""
-        n = r.sum(0)  # (K,)
-        counts = (r.T @ self.one_hot(x)).view_as(self.pixel_logits)
-        share = counts + smoothing * self.pixel_background(x)
+        n, one_hot = r.sum(0), self._one_hot(x)  # (K,), (N, D * levels)
+        counts = (r.T @ one_hot).view_as(self.pixel_logits)
+        spread = one_hot.sum(0).view(-1, self.data.levels) + 1 / self.data.levels  # (D, levels)
+        share = counts + smoothing * (spread / (len(x) + 1))
         tiny = torch.finfo(r.dtype).tiny
         self.logits.copy_((n / len(x)).clamp_min(tiny).log())
         self.pixel_logits.copy_(

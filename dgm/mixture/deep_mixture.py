@@ -16,6 +16,8 @@ from torch.distributions import Categorical
 
 def normal_codes(n: int, dim: int, seed: int = 0) -> Tensor:
     """n codes (n, dim) spread evenly under N(0, I): scrambled Sobol points through quantiles."""
+    if n < 1 or dim < 1 or seed < 0:
+        raise ValueError(f"n and dim are at least 1 and seed at least 0, got {n}, {dim}, {seed}")
     uniform = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(n)
     return torch.special.ndtri(uniform.clamp(1e-4, 1 - 1e-4))
 
@@ -26,6 +28,8 @@ def normal_grid(n: int, reach: float = 6.0) -> tuple[Tensor, Tensor]:
     Summing over it is the trapezoid rule for the integral over a 1-D latent, whose error falls
     faster than any power of 1/n for a smooth decoder.
     """
+    if n < 1 or not 0 < reach < math.inf:
+        raise ValueError(f"n is at least 1 and reach positive, got {n} and {reach}")
     z = torch.linspace(-reach, reach, n)
     return z[:, None], (-0.5 * z.square()).log_softmax(0)
 
@@ -33,32 +37,42 @@ def normal_grid(n: int, reach: float = 6.0) -> tuple[Tensor, Tensor]:
 class GaussianDecoder(nn.Module):
     """p(x | z) = N(mean(z), diag(variance(z)) + floor * I) for x (B, D).
 
-    ``net`` maps codes (K, d) to (K, 2 D), mean and log variance. With floor = 0 the likelihood has
-    no maximum; with floor > 0 no log density exceeds -(D/2) log(2 pi floor).
+    ``net`` maps codes (K, d) to (K, 2 D), mean and log variance, of points in units of ``spread``
+    from ``origin``: 1 and 0 until `start_from`. With floor = 0 the likelihood has no maximum; with
+    floor > 0 no log density exceeds -(D/2) log(2 pi floor). ``data`` is a `Reals` (support.py) of
+    points (D,): ``shape``, ``check(x)``.
     """
 
-    def __init__(self, net: nn.Module, floor: float = 0.0):
+    def __init__(self, net: nn.Module, data: object, floor: float = 0.0):
         super().__init__()
         if not 0 <= floor < math.inf:
             raise ValueError(f"floor is a variance, finite and at least 0, got {floor}")
-        self.net, self.floor = net, floor
+        self.net, self.data, self.floor = net, data, floor
+        self.register_buffer("origin", torch.zeros(data.shape))
+        self.register_buffer("spread", torch.ones(data.shape))
 
     def moments(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance at the codes z, (K, D) each."""
         mean, log_variance = self.net(z).chunk(2, dim=1)
-        return mean, log_variance.exp() + self.floor
+        variance = log_variance.exp() * self.spread.square() + self.floor
+        return self.origin + self.spread * mean, variance
+
+    @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """Measure from the mean of x (N, D), in units of its standard deviation."""
+        x = self.data.check(x)
+        if len(x) < 2 or not (x.std(0) > 0).all():
+            raise ValueError(f"x must hold 2 rows or more that differ, got {len(x)}")
+        self.origin.copy_(x.mean(0))
+        self.spread.copy_(x.std(0))
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x_b | z_k), (B, K) nats."""
         mean, variance = self.moments(z)
-        if x.ndim != 2 or x.shape[1] != mean.shape[1] or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, {mean.shape[1]}), B >= 1")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must hold finite floats, got {x.dtype} (NaN and infinity refused)")
         squared = (x[:, None, :] - mean).square() / variance  # (B, K, D)
         return -0.5 * (squared + variance.log() + math.log(2 * math.pi)).sum(-1)
 
-    def sample(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, z: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One x for each code, (n, D)."""
         mean, variance = self.moments(z)
         return mean + variance.sqrt() * torch.empty_like(mean).normal_(generator=generator)
@@ -71,16 +85,16 @@ class CategoricalDecoder(nn.Module):
 
     ``net`` maps codes (K, d) to (K, D * n_features). The features of a value are learned, and
     begin as v and v^2, scaled: with these alone every pixel is a Gaussian read at the integers.
+    ``data``, a `Levels` (support.py), has ``dims``, ``levels``, ``stored(v)``, ``frequencies(x)``.
     """
 
-    def __init__(self, net: nn.Module, shape: tuple[int, ...], levels: int, n_features: int = 2):
+    def __init__(self, net: nn.Module, data: object, n_features: int = 2):
         super().__init__()
-        if levels < 2 or n_features < 1:
-            raise ValueError(f"levels >= 2 and n_features >= 1, got {levels} and {n_features}")
-        self.net, self.shape, self.levels = net, tuple(shape), levels
-        v = torch.linspace(-1, 1, levels)
+        data.count(n_features, "n_features", least=1)
+        self.net, self.data = net, data
+        v = torch.linspace(-1, 1, data.levels)
         self.features = nn.Parameter(torch.stack([v ** (r + 1) for r in range(n_features)]))
-        self.background = nn.Parameter(torch.zeros(math.prod(shape), levels))
+        self.background = nn.Parameter(torch.zeros(data.dims, data.levels))
 
     def table(self, z: Tensor) -> Tensor:
         """log p of every value of every pixel at the codes z, (K, D, levels)."""
@@ -90,27 +104,18 @@ class CategoricalDecoder(nn.Module):
     @torch.no_grad()
     def start_from(self, x: Tensor) -> None:
         """Set the background to how often every value occurs at every pixel of x (N, *shape)."""
-        counts = F.one_hot(x.flatten(1).long(), self.levels).sum(0) + 0.5  # (D, levels)
-        self.background.copy_((counts / counts.sum(1, keepdim=True)).log())
+        self.background.copy_(self.data.frequencies(x).log().view_as(self.background))
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x_b | z_k), (B, K) nats."""
-        if x.shape[1:] != self.shape or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, *{self.shape}), B >= 1")
-        v = x.flatten(1).long()
-        if not torch.equal(v.to(x.dtype), x.flatten(1)) or v.min() < 0 or v.max() >= self.levels:
-            raise ValueError(
-                f"x must hold integers in 0 .. {self.levels - 1}, "
-                f"got {x.dtype} in {x.min().item()} .. {x.max().item()}"
-            )
         table = self.table(z).flatten(1)
-        return F.one_hot(v, self.levels).flatten(1).to(table.dtype) @ table.T
+        return F.one_hot(x.flatten(1), self.data.levels).flatten(1).to(table.dtype) @ table.T
 
-    def sample(self, z: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One x for each code, (n, *shape), uint8 up to 256 levels, else int64."""
+    def sample(self, z: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """One x for each code, (n, *shape) as stored."""
         probs = self.table(z).exp().flatten(0, 1)
-        x = torch.multinomial(probs, 1, generator=generator).view(len(z), *self.shape)
-        return x.to(torch.uint8) if self.levels <= 256 else x
+        x = torch.multinomial(probs, 1, generator=generator).view(len(z), *self.data.shape)
+        return self.data.stored(x)
 
 
 class DeepMixture(nn.Module):
@@ -118,8 +123,10 @@ class DeepMixture(nn.Module):
 
     Parameters
     ----------
+    data : Levels or Reals (support.py)
+        What x is: ``shape``, ``check(x)``, ``stored(v)``, ``count(n)``.
     decoder : nn.Module
-        ``log_prob(x, z) -> (B, K)`` and ``sample(z) -> x``.
+        ``log_prob(x, z) -> (B, K)``, ``sample(z, generator=None) -> x``, ``start_from(x)``.
     codes : (K, d)
         Where the prior has its mass; a buffer.
     log_weights : (K,), optional
@@ -129,14 +136,17 @@ class DeepMixture(nn.Module):
 
     Examples
     --------
-    >>> decoder = CategoricalDecoder(nn.Linear(2, 4 * 2), (1, 2, 2), levels=3)
-    >>> model = DeepMixture(decoder, normal_codes(8, 2))
+    >>> from dgm.distribution.support import Levels
+    >>> data = Levels((1, 2, 2), 3)
+    >>> decoder = CategoricalDecoder(nn.Linear(2, 4 * 2), data)
+    >>> model = DeepMixture(data, decoder, normal_codes(8, 2))
     >>> model.log_prob(model.sample(5)).shape
     torch.Size([5])
     """
 
     def __init__(
         self,
+        data: object,
         decoder: nn.Module,
         codes: Tensor,
         log_weights: Tensor | None = None,
@@ -148,11 +158,9 @@ class DeepMixture(nn.Module):
         log_weights = codes.new_zeros(len(codes)) if log_weights is None else log_weights
         if log_weights.shape != codes.shape[:1]:
             raise ValueError(f"log_weights is ({len(codes)},), got {tuple(log_weights.shape)}")
-        if n_drawn is not None and not 1 <= n_drawn <= len(codes):
+        if n_drawn is not None and data.count(n_drawn, "n_drawn", least=1) > len(codes):
             raise ValueError(f"n_drawn lies in 1 .. {len(codes)}, got {n_drawn}")
-        self.decoder, self.n_drawn = decoder, n_drawn
-        if hasattr(decoder, "levels"):
-            self.shape, self.levels = decoder.shape, decoder.levels
+        self.data, self.decoder, self.n_drawn = data, decoder, n_drawn
         self.register_buffer("codes", codes.clone())
         self.register_buffer("log_weights", log_weights.log_softmax(0))
 
@@ -163,6 +171,7 @@ class DeepMixture(nn.Module):
 
     def joint_log_prob(self, x: Tensor) -> Tensor:
         """log p(x, z_k), (B, K) nats, exact."""
+        x = self.data.check(x, trusted=self.training)
         return self.log_weights + self.decoder.log_prob(x, self.codes)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -177,6 +186,7 @@ class DeepMixture(nn.Module):
         """
         if not self.training or self.n_drawn is None:
             return -self.log_prob(x)
+        x = self.data.check(x, trusted=self.training)
         k = torch.randperm(len(self.codes), device=self.codes.device)[: self.n_drawn]
         joint = self.log_weights[k] + self.decoder.log_prob(x, self.codes[k])
         return math.log(len(k) / len(self.codes)) - joint.logsumexp(1)
@@ -186,7 +196,21 @@ class DeepMixture(nn.Module):
         return Categorical(logits=self.joint_log_prob(x))
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, ...): a code, then the decoder's draw."""
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, *shape) as stored: a code, then the decoder's draw, in eval mode.
+
+        The generator lives on the model's device.
+        """
+        if self.data.count(n) == 0:
+            return self.data.stored(self.codes.new_empty(0, *self.data.shape))
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
         k = torch.multinomial(self.log_weights.exp(), n, replacement=True, generator=generator)
-        return self.decoder.sample(self.codes[k], generator)
+        x = self.decoder.sample(self.codes[k], generator=generator)
+        for module, mode in modes:
+            module.training = mode
+        return x
+
+    def start_from(self, x: Tensor) -> None:
+        """Let the decoder begin from the training data x (N, *shape)."""
+        self.decoder.start_from(x)

@@ -35,28 +35,27 @@ class DiscretizedMixture(nn.Module):
     ----------
     n_components : int
         K.
-    shape : tuple of int
-        Shape of one example; its entries are the D pixels.
-    levels : int
-        Values a pixel can take, at least 3.
+    data : Levels (support.py)
+        What x is, of at least 3 levels; its entries are the D pixels: ``shape``, ``dims``,
+        ``levels``, ``check(x)``, ``stored(v)``, ``count(n)``.
 
     Examples
     --------
-    >>> model = DiscretizedMixture(3, (1, 2, 2), levels=4)
+    >>> from dgm.distribution.support import Levels
+    >>> model = DiscretizedMixture(3, Levels((1, 2, 2), 4))
     >>> model.log_prob(torch.ones(5, 1, 2, 2, dtype=torch.uint8)).shape
     torch.Size([5])
     """
 
-    def __init__(self, n_components: int, shape: tuple[int, ...], levels: int):
+    def __init__(self, n_components: int, data: object):
         super().__init__()
-        if n_components < 1 or levels < 3:
-            raise ValueError(
-                f"n_components is at least 1 and levels at least 3, got {n_components}, {levels}"
-            )
-        self.shape, self.levels = tuple(shape), levels
+        data.count(n_components, "n_components", least=1)
+        if data.levels < 3:
+            raise ValueError(f"data must have levels >= 3 for a bell curve, got {data.levels}")
+        self.data = data
         self.logits = nn.Parameter(torch.zeros(n_components))
-        self.means = nn.Parameter(torch.rand(n_components, math.prod(shape)) * (levels - 1))
-        self.log_scale = nn.Parameter(torch.full_like(self.means, math.log(levels / 4)))
+        self.means = nn.Parameter(torch.rand(n_components, data.dims) * (data.levels - 1))
+        self.log_scale = nn.Parameter(torch.full_like(self.means, math.log(data.levels / 4)))
 
     @property
     def prior(self) -> Categorical:
@@ -65,16 +64,9 @@ class DiscretizedMixture(nn.Module):
 
     def joint_log_prob(self, x: Tensor) -> Tensor:
         """log P(x, z = k), (B, K) nats, exact."""
-        if x.shape[1:] != self.shape or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, *{self.shape}), B >= 1")
-        v = x.flatten(1).long()  # (B, D)
-        if not torch.equal(v.to(x.dtype), x.flatten(1)) or v.min() < 0 or v.max() >= self.levels:
-            raise ValueError(
-                f"x must hold integers in 0 .. {self.levels - 1}, "
-                f"got {x.dtype} in {x.min().item()} .. {x.max().item()}"
-            )
-        table = log_bin_mass(self.means, self.log_scale, self.levels)  # (K, D, levels)
-        one_hot = nn.functional.one_hot(v, self.levels).to(table.dtype).flatten(1)
+        v = self.data.check(x, trusted=self.training).flatten(1)  # (B, D)
+        table = log_bin_mass(self.means, self.log_scale, self.data.levels)  # (K, D, levels)
+        one_hot = nn.functional.one_hot(v, self.data.levels).to(table.dtype).flatten(1)
         return self.logits.log_softmax(0) + one_hot @ table.flatten(1).T
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -90,17 +82,31 @@ class DiscretizedMixture(nn.Module):
         return Categorical(logits=self.joint_log_prob(x))
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, *shape): a Gaussian draw, rounded to the nearest level and kept in range."""
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, *shape) as stored: a Gaussian draw, rounded to the nearest level in range.
+
+        The generator lives on the model's device.
+        """
+        if self.data.count(n) == 0:
+            return self.data.stored(self.logits.new_empty(0, *self.data.shape))
         k = torch.multinomial(self.logits.softmax(0), n, replacement=True, generator=generator)
         noise = torch.empty_like(self.means[k]).normal_(generator=generator)
-        x = (self.means[k] + self.log_scale[k].exp() * noise).round().clamp(0, self.levels - 1)
-        return x.view(n, *self.shape).to(torch.uint8 if self.levels <= 256 else torch.int64)
+        x = (self.means[k] + self.log_scale[k].exp() * noise).round()
+        return self.data.stored(x.view(n, *self.data.shape))
 
     @torch.no_grad()
-    def start_from(self, x: Tensor, generator: torch.Generator | None = None) -> None:
-        """Reset: means at K random examples, every spread half that of its pixel, at least 0.3."""
-        rows = torch.randperm(len(x), generator=generator)[: len(self.logits)]
+    def start_from(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
+        """Reset: means at K random examples, every spread half that of its pixel, at least 0.3.
+
+        Raises
+        ------
+        ValueError
+            x holds fewer examples than there are components, or only one.
+        """
+        x, n_components = self.data.check(x), len(self.logits)
+        if len(x) < max(2, n_components):
+            raise ValueError(f"x must hold {max(2, n_components)} or more examples, got {len(x)}")
+        rows = torch.randperm(len(x), generator=generator, device=x.device)[:n_components]
         flat = x.flatten(1).to(self.means.dtype)
         self.logits.zero_()
         self.means.copy_(flat[rows])

@@ -10,37 +10,48 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
+POINTS_AT_ONCE = 2048  # what (K, D, points) holds stays in a processor's cache
+
 
 class GaussianMixture(nn.Module):
     """p(x) = sum_k pi_k N(x; m_k, S_k) for x (B, D), with S_k = L_k L_k^T + floor * I.
 
     Parameters
     ----------
-    n_components, dim : int
-        K and D.
+    n_components : int
+        K.
+    data : Reals (support.py)
+        Points (D,): ``shape``, ``check(x)``, ``count(n)``.
     full : bool
         Full covariances (a Cholesky factor each) or diagonal ones.
     floor : float
         Added to every variance, in squared units of x. With 0 the likelihood has no maximum.
 
+    Notes
+    -----
+    Own methods: ``covariance``, ``em_step``.
+
     Examples
     --------
-    >>> model = GaussianMixture(2, 1)
+    >>> from dgm.distribution.support import Reals
+    >>> model = GaussianMixture(2, Reals((1,)))
     >>> model.log_prob(torch.zeros(3, 1)).shape
     torch.Size([3])
     """
 
-    def __init__(self, n_components: int, dim: int, full: bool = False, floor: float = 0.0):
+    def __init__(self, n_components: int, data: object, full: bool = False, floor: float = 0.0):
         super().__init__()
-        if n_components < 1 or dim < 1:
-            raise ValueError(f"n_components and dim are at least 1, got {n_components}, {dim}")
+        data.count(n_components, "n_components", least=1)
+        if len(data.shape) != 1:
+            raise ValueError(f"data must be points (D,), got shape {data.shape}")
         if not 0 <= floor < math.inf:
             raise ValueError(f"floor is a variance, finite and at least 0, got {floor}")
-        self.n_components, self.dim, self.full, self.floor = n_components, dim, full, floor
+        dim = data.dims
+        self.data, self.full, self.floor = data, full and dim > 1, floor
         self.logits = nn.Parameter(torch.zeros(n_components))
         self.means = nn.Parameter(torch.randn(n_components, dim))
         self.log_scale = nn.Parameter(torch.zeros(n_components, dim))  # log of the diagonal of L
-        if full and dim > 1:
+        if self.full:
             self.lower = nn.Parameter(torch.zeros(n_components, dim, dim))  # L below its diagonal
 
     @property
@@ -51,31 +62,38 @@ class GaussianMixture(nn.Module):
     def covariance(self) -> Tensor:
         """S_k, (K, D, D), floor included."""
         factor = torch.diag_embed(self.log_scale.exp())
-        if self.full and self.dim > 1:
+        if self.full:
             factor = factor + self.lower.tril(-1)
-        eye = torch.eye(self.dim, dtype=factor.dtype, device=factor.device)
+        eye = torch.eye(self.data.dims, dtype=factor.dtype, device=factor.device)
         return factor @ factor.mT + self.floor * eye
 
-    def _component_log_prob(self, x: Tensor) -> Tensor:
-        """log N(x; m_k, S_k), (B, K): minus half of squared distance, log det and D log 2 pi."""
-        diff = x[:, None, :] - self.means  # (B, K, D)
-        if self.full and self.dim > 1:
+    def _factor(self) -> tuple[Tensor, Tensor]:
+        """Cholesky factor of S_k, (K, D, D) or its diagonal (K, D), and log det S_k / 2 (K,)."""
+        if self.full:
             factor = torch.linalg.cholesky(self.covariance())
-            diff = torch.linalg.solve_triangular(factor, diff[..., None], upper=False)[..., 0]
-            log_scale = factor.diagonal(dim1=-2, dim2=-1).log()  # (K, D)
-        else:
-            log_scale = 0.5 * torch.log((2 * self.log_scale).exp() + self.floor)
-            diff = diff / log_scale.exp()
-        constant = 0.5 * self.dim * math.log(2 * math.pi)
-        return -0.5 * diff.square().sum(-1) - log_scale.sum(-1) - constant
+            return factor, factor.diagonal(dim1=-2, dim2=-1).log().sum(1)
+        log_scale = 0.5 * torch.log((2 * self.log_scale).exp() + self.floor)
+        return log_scale.exp(), log_scale.sum(1)
+
+    def _component_log_prob(self, x: Tensor) -> Tensor:
+        """log N(x; m_k, S_k), (K, B): minus half of squared distance, log det and D log 2 pi."""
+        factor, half_log_det = self._factor()
+        precision = factor.pow(-2).clamp_max(torch.finfo(x.dtype).max)[:, None]  # if diagonal
+        squared = []
+        for part in x.split(POINTS_AT_ONCE):
+            diff = part.T - self.means[:, :, None]  # (K, D, B): one solve for each k, not each x
+            if self.full:
+                z = torch.linalg.solve_triangular(factor, diff, upper=False)
+                squared.append(z.square().sum(1))  # (K, B)
+            else:
+                squared.append((precision @ diff.square())[:, 0])
+        constant = half_log_det + 0.5 * self.data.dims * math.log(2 * math.pi)
+        return -0.5 * torch.cat(squared, dim=1) - constant[:, None]
 
     def joint_log_prob(self, x: Tensor) -> Tensor:
         """log p(x, z = k), (B, K) nats, exact."""
-        if x.ndim != 2 or x.shape[1] != self.dim or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, {self.dim}) with B >= 1")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must hold finite floats, got {x.dtype} (NaN and infinity refused)")
-        return self.logits.log_softmax(0) + self._component_log_prob(x)
+        x = self.data.check(x, trusted=self.training)
+        return (self.logits.log_softmax(0)[:, None] + self._component_log_prob(x)).T
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log density, (B,) nats: the joint summed over z."""
@@ -90,22 +108,44 @@ class GaussianMixture(nn.Module):
         return Categorical(logits=self.joint_log_prob(x))
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, D): first a component, then a point of it."""
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, D): first a component, then a point of it.
+
+        The generator lives on the model's device.
+        """
+        if self.data.count(n) == 0:
+            return self.means.new_empty(0, self.data.dims)
         k = torch.multinomial(self.logits.softmax(0), n, replacement=True, generator=generator)
         noise = torch.empty_like(self.means[k]).normal_(generator=generator)
         factor = torch.linalg.cholesky(self.covariance())  # (K, D, D)
         return self.means[k] + (factor[k] @ noise[..., None])[..., 0]
 
     @torch.no_grad()
-    def start_from(self, x: Tensor, generator: torch.Generator | None = None) -> None:
-        """Reset: means at K random rows of ``x``, every spread that of the whole of ``x``."""
-        rows = torch.randperm(len(x), generator=generator)[: self.n_components]
+    def start_from(self, x: Tensor, *, generator: torch.Generator | None = None) -> None:
+        """Reset: means at K random rows of ``x``, every spread that of the whole of ``x``.
+
+        Raises
+        ------
+        ValueError
+            x holds fewer rows than there are components, or a column that never changes.
+        """
+        x, n_components = self.data.check(x), len(self.logits)
+        if len(x) < max(2, n_components) or not (x.std(0) > 0).all():
+            raise ValueError(
+                f"x must hold {max(2, n_components)} rows or more that differ, got {len(x)}"
+            )
+        rows = torch.randperm(len(x), generator=generator, device=x.device)[:n_components]
         self.logits.zero_()
         self.means.copy_(x[rows])
         self.log_scale.copy_(x.std(0).log().expand_as(self.log_scale))
-        if self.full and self.dim > 1:
+        if self.full:
             self.lower.zero_()
+
+    def fit_to(self, x: Tensor, steps: int = 100) -> "GaussianMixture":
+        """``steps`` of expectation-maximisation on x (N, D) from where it stands; self."""
+        for _ in range(self.data.count(steps, "steps")):
+            self.em_step(x)
+        return self
 
     @torch.no_grad()
     def em_step(self, x: Tensor) -> Tensor:
@@ -116,18 +156,25 @@ class GaussianMixture(nn.Module):
 
         Note: what a variance has above the floor is kept at 1e-12 or more, so its log is finite.
         """
-        joint = self.joint_log_prob(x)
-        r = joint.softmax(1)  # (N, K)
-        n = r.sum(0).clamp_min(torch.finfo(x.dtype).tiny)  # (K,)
-        self.logits.copy_(n.log() - math.log(len(x)))
-        self.means.copy_(r.T @ x / n[:, None])
-        diff = x[:, None, :] - self.means  # (N, K, D)
-        if self.full and self.dim > 1:
-            self._set_covariance(torch.einsum("nk,nki,nkj->kij", r, diff, diff) / n[:, None, None])
+        joint = self.joint_log_prob(x).T  # (K, N)
+        r = joint.softmax(0)
+        n = r.sum(1).clamp_min(torch.finfo(x.dtype).tiny)[:, None]  # (K, 1)
+        self.logits.copy_(n[:, 0].log() - math.log(len(x)))
+        self.means.copy_(r @ x / n)
+        parts = zip(x.split(POINTS_AT_ONCE), r.split(POINTS_AT_ONCE, dim=1), strict=True)
+        second = sum(self._second_moment(part, r_part) for part, r_part in parts)
+        if self.full:
+            self._set_covariance(second / n[:, :, None])
         else:
-            variance = torch.einsum("nk,nki->ki", r, diff.square()) / n[:, None]
-            self.log_scale.copy_(0.5 * (variance - self.floor).clamp_min(1e-12).log())
-        return joint.logsumexp(1).mean()
+            self.log_scale.copy_(0.5 * (second / n - self.floor).clamp_min(1e-12).log())
+        return joint.logsumexp(0).mean()
+
+    def _second_moment(self, x: Tensor, r: Tensor) -> Tensor:
+        """sum_n r_kn d_kn d_kn^T for d_kn = x_n - m_k: (K, D, D), or its diagonals (K, D)."""
+        diff = x.T - self.means[:, :, None]  # (K, D, N)
+        if self.full:
+            return (diff * r[:, None]) @ diff.mT
+        return (diff.square_() @ r[:, :, None])[:, :, 0]
 
     def _set_covariance(self, covariance: Tensor) -> None:
         """Choose L: L L^T + floor * I is ``covariance``, its eigenvalues raised to the floor."""

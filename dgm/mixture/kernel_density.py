@@ -15,38 +15,50 @@ class KernelDensity(nn.Module):
 
     Parameters
     ----------
+    data : Reals (support.py)
+        Points (D,): ``dims``, ``check(x)``, ``count(n)``.
     points : (N, D)
         The memorised examples, kept as a buffer.
     bandwidth : float
         h > 0, in the units of x. Its log is the only parameter.
 
+    Notes
+    -----
+    Own methods: ``leave_one_out``.
+
     Examples
     --------
-    >>> KernelDensity(torch.zeros(4, 2), bandwidth=1.0).log_prob(torch.zeros(1, 2)).exp()
+    >>> from dgm.distribution.support import Reals
+    >>> model = KernelDensity(Reals((2,)), torch.zeros(4, 2), bandwidth=1.0)
+    >>> model.log_prob(torch.zeros(1, 2)).exp()
     tensor([0.1592], grad_fn=<ExpBackward0>)
     """
 
-    def __init__(self, points: Tensor, bandwidth: float = 1.0):
+    def __init__(self, data: object, points: Tensor, bandwidth: float = 1.0):
         super().__init__()
-        if points.ndim != 2 or len(points) == 0 or not points.is_floating_point():
-            raise ValueError(f"points is (N, D) float, got {tuple(points.shape)} {points.dtype}")
+        if len(data.shape) != 1:
+            raise ValueError(f"data must be points (D,), got shape {data.shape}")
         if not 0 < bandwidth < math.inf:
             raise ValueError(f"bandwidth is positive and finite, got {bandwidth}")
-        self.register_buffer("points", points.clone())
+        self.data = data
+        self.register_buffer("points", data.check(points, "points").clone())
         self.log_bandwidth = nn.Parameter(torch.tensor(math.log(bandwidth), dtype=points.dtype))
+
+    @torch.no_grad()
+    def fit_to(self, x: Tensor) -> "KernelDensity":
+        """Memorise x (N, D) in place of what was memorised; the bandwidth stays; self."""
+        self.points = self.data.check(x).clone()
+        return self
 
     def _pairs(self, x: Tensor) -> Tensor:
         """log N(x_b; x_n, h^2 I), (B, N)."""
-        if x.ndim != 2 or x.shape[1] != self.points.shape[1] or len(x) == 0:
-            raise ValueError(f"x has shape {tuple(x.shape)}, expected (B, {self.points.shape[1]})")
-        if not x.is_floating_point() or not torch.isfinite(x).all():
-            raise ValueError(f"x must hold finite floats, got {x.dtype} (NaN and infinity refused)")
         squared = (x[:, None, :] - self.points).square().sum(-1)
         constant = x.shape[1] * (self.log_bandwidth + 0.5 * math.log(2 * math.pi))
         return -0.5 * squared * (-2 * self.log_bandwidth).exp() - constant
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log density, (B,) nats."""
+        x = self.data.check(x, trusted=self.training)
         return self._pairs(x).logsumexp(1) - math.log(len(self.points))
 
     def loss(self, x: Tensor) -> Tensor:
@@ -54,19 +66,24 @@ class KernelDensity(nn.Module):
         return -self.log_prob(x)
 
     def leave_one_out(self) -> Tensor:
-        """log density of every memorised point under all the others, (N,) nats."""
+        """log density of every memorised point under all the others, (N,) nats; needs N >= 2."""
+        if len(self.points) < 2:
+            raise ValueError("points must hold 2 or more: one has no others")
         pairs = self._pairs(self.points)
         itself = torch.eye(len(pairs), dtype=torch.bool, device=pairs.device)
         return pairs.masked_fill(itself, -math.inf).logsumexp(1) - math.log(len(pairs) - 1)
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, D): a memorised point plus noise of scale h."""
-        uniform = self.points.new_ones(len(self.points))
-        points = self.points[torch.multinomial(uniform, n, replacement=True, generator=generator)]
-        return points + self.log_bandwidth.exp() * torch.empty_like(points).normal_(
-            generator=generator
-        )
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, D): a memorised point plus noise of scale h.
+
+        The generator lives on the model's device.
+        """
+        size, device = (self.data.count(n),), self.points.device
+        rows = torch.randint(len(self.points), size, generator=generator, device=device)
+        points = self.points[rows]
+        noise = torch.empty_like(points).normal_(generator=generator)
+        return points + self.log_bandwidth.exp() * noise
 
 
 class PixelKernelDensity(nn.Module):
@@ -77,45 +94,51 @@ class PixelKernelDensity(nn.Module):
 
     Parameters
     ----------
+    data : Levels (support.py)
+        What x is: ``shape``, ``levels``, ``check(x)``, ``stored(v)``, ``count(n)``.
     images : (N, *shape)
-        The memorised examples, integers in 0 .. levels-1, kept as a buffer.
-    levels : int
-        Values a pixel can take.
+        The memorised examples, kept as stored in a buffer.
     bandwidth : float
         h > 0, in levels. Its log is the only parameter.
+
+    Notes
+    -----
+    Own methods: ``kernel``.
+
+    Examples
+    --------
+    >>> from dgm.distribution.support import Levels
+    >>> images = torch.tensor([[[[0, 4]]], [[[3, 3]]]])
+    >>> model = PixelKernelDensity(Levels((1, 1, 2), 5), images, bandwidth=0.01)
+    >>> model.log_prob(images)  # log 1/2: one of two
+    tensor([-0.6931, -0.6931], grad_fn=<SubBackward0>)
     """
 
-    def __init__(self, images: Tensor, levels: int, bandwidth: float = 1.0):
+    def __init__(self, data: object, images: Tensor, bandwidth: float = 1.0):
         super().__init__()
         if not 0 < bandwidth < math.inf:
             raise ValueError(f"bandwidth is positive and finite, got {bandwidth}")
-        self.levels, self.shape = levels, images.shape[1:]
-        self._check(images, "images")
-        self.register_buffer("images", images.clone())
+        self.data = data
+        self.register_buffer("images", data.stored(data.check(images, "images")))
         self.log_bandwidth = nn.Parameter(torch.tensor(math.log(bandwidth)))
 
-    def _check(self, x: Tensor, name: str) -> None:
-        if x.shape[1:] != self.shape or len(x) == 0:
-            raise ValueError(
-                f"{name} has shape {tuple(x.shape)}, expected (B, *{tuple(self.shape)})"
-            )
-        if not torch.equal(x.long().to(x.dtype), x) or x.min() < 0 or x.max() >= self.levels:
-            raise ValueError(
-                f"{name} must hold integers in 0 .. {self.levels - 1}, got {x.dtype} "
-                f"in {x.min().item()} .. {x.max().item()}"
-            )
+    @torch.no_grad()
+    def fit_to(self, x: Tensor) -> "PixelKernelDensity":
+        """Memorise x (N, *shape) in place of what was memorised; the bandwidth stays; self."""
+        self.images = self.data.stored(self.data.check(x))
+        return self
 
     def kernel(self) -> Tensor:
         """log k_h(v | c), (levels, levels): row c, column v; every row sums to one in mass."""
-        v = torch.arange(self.levels, device=self.images.device).to(self.log_bandwidth)
+        v = torch.arange(self.data.levels, device=self.images.device).to(self.log_bandwidth)
         squared = (v[:, None] - v).square()
         return (-0.5 * squared * (-2 * self.log_bandwidth).exp()).log_softmax(1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log mass, (B,) nats; at most -log N + log(copies of x) as h -> 0."""
-        self._check(x, "x")
+        v = self.data.check(x, trusted=self.training).flatten(1)
         table = self.kernel()[self.images.flatten(1).long()].flatten(1)  # (N, D * levels)
-        one_hot = F.one_hot(x.flatten(1).long(), self.levels).flatten(1).to(table.dtype)
+        one_hot = F.one_hot(v, self.data.levels).flatten(1).to(table.dtype)
         return (one_hot @ table.T).logsumexp(1) - math.log(len(table))
 
     def loss(self, x: Tensor) -> Tensor:
@@ -123,10 +146,15 @@ class PixelKernelDensity(nn.Module):
         return -self.log_prob(x)
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw (n, *shape): a memorised image with every pixel moved by the kernel."""
-        uniform = torch.ones(len(self.images), device=self.images.device)
-        rows = torch.multinomial(uniform, n, replacement=True, generator=generator)
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw (n, *shape) as stored: a memorised image, every pixel moved by the kernel.
+
+        The generator lives on the model's device.
+        """
+        if self.data.count(n) == 0:
+            return self.images[:0]
+        size, device = (n,), self.images.device
+        rows = torch.randint(len(self.images), size, generator=generator, device=device)
         probs = self.kernel().exp()[self.images[rows].flatten().long()]  # (n * D, levels)
-        x = torch.multinomial(probs, 1, generator=generator).view(n, *self.shape)
-        return x.to(self.images.dtype)
+        x = torch.multinomial(probs, 1, generator=generator).view(n, *self.data.shape)
+        return self.data.stored(x)

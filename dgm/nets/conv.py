@@ -69,8 +69,7 @@ class ImageEncoder(nn.Module):
 class ImageDecoder(nn.Module):
     """(B, features) -> (B, C, H, W, values): one linear map, then a block at every resolution.
 
-    ``values`` numbers for every pixel: the logits of its levels, say. Every pixel adds a background
-    of its own to them, which `start_from` can set.
+    ``values`` numbers for every pixel: the logits of its levels, say.
     """
 
     def __init__(
@@ -91,17 +90,6 @@ class ImageDecoder(nn.Module):
         self.place = nn.Parameter(torch.zeros(1, width, *shape[1:]))
         self.dropout = nn.Dropout(dropout)
         self.last = nn.Conv2d(width, shape[0] * values, 1)
-        self.background = nn.Parameter(torch.zeros(*shape, values))
-
-    @torch.no_grad()
-    def start_from(self, x: Tensor) -> None:
-        """Set the background to the log frequency of every level at every pixel of x (N, C, H, W).
-
-        Half an imaginary observation is added to each; ``values`` must be the number of levels.
-        """
-        v = torch.arange(self.values, device=x.device)
-        counts = (x.unsqueeze(-1) == v).sum(0) + 0.5  # (C, H, W, values)
-        self.background.copy_((counts / counts.sum(-1, keepdim=True)).log())
 
     def forward(self, z: Tensor) -> Tensor:
         """z (B, features) -> (B, C, H, W, values)."""
@@ -110,4 +98,4 @@ class ImageDecoder(nn.Module):
             h = pixel_shuffle(widen(h), 2)
             h = block(h + self.place if i == len(self.finer) - 1 else h)
         out = self.last(self.dropout(silu(h)))
-        return out.unflatten(1, (-1, self.values)).movedim(2, -1) + self.background
+        return out.unflatten(1, (-1, self.values)).movedim(2, -1)

@@ -32,7 +32,8 @@ class MaskedMLP(nn.Module):
 
     Raises
     ------
-    ValueError : features, n_outputs or width below 1.
+    ValueError
+        features, n_outputs or width below 1.
 
     >>> MaskedMLP(4, 2, width=16)(torch.randn(3, 4)).shape
     torch.Size([3, 4, 2])

@@ -7,6 +7,15 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 
+def _check_sizes(dropout: float, **sizes: int) -> None:
+    """Raise a ValueError that names what is no size of a network."""
+    for name, size in sizes.items():
+        if not hasattr(size, "__index__") or size < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, got {size!r}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must lie in 0 <= dropout < 1, got {dropout}")
+
+
 class MLP(nn.Sequential):
     """Linear layers with an activation between them: features in -> hidden ... -> features out.
 
@@ -25,8 +34,10 @@ class MLP(nn.Sequential):
         activation: type[nn.Module] = nn.SiLU,
         zero_last: bool = False,
     ):
+        _check_sizes(dropout, features=features, out_features=out_features)
         layers, width = [], features
         for next_width in hidden:
+            _check_sizes(dropout, hidden=next_width)
             layers += [nn.Linear(width, next_width), activation()]
             layers += [nn.Dropout(dropout)] if dropout else []
             width = next_width
@@ -47,7 +58,9 @@ class ResidualMLP(nn.Module):
         self, features: int, out_features: int, width: int, blocks: int = 2, dropout: float = 0.0
     ):
         super().__init__()
+        _check_sizes(dropout, features=features, out_features=out_features, width=width)
         self.first, self.last = nn.Linear(features, width), nn.Linear(width, out_features)
+        # zero at the start: a coupling then begins as the identity
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         self.dropout = nn.Dropout(dropout)

@@ -41,6 +41,11 @@ class ResNet(nn.Module):
         positions: tuple[int, int] | None = None,
     ):
         super().__init__()
+        if min(channels, out_channels, width) < 1 or blocks < 0 or not 0 <= dropout < 1:
+            raise ValueError(
+                "channels, out_channels, width must be at least 1, blocks at least 0, 0 <= dropout "
+                f"< 1; got {channels}, {out_channels}, {width}, {blocks}, {dropout}"
+            )
         self.first = nn.Conv2d(channels, width, 3, padding=1)
         self.place = None if positions is None else nn.Parameter(torch.zeros(1, width, *positions))
         self.blocks = nn.ModuleList(GatedBlock(width, dropout) for _ in range(blocks))

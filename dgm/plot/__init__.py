@@ -6,9 +6,11 @@
 | `figure.py`   | the style: colours, labels, PNGs                                         |
 | `page.py`     | HTML and Markdown in a notebook: `slider`, `source`                      |
 | `slider.html` | the template of a slider                                                 |
-| `plane.py`    | a latent plane to walk in: `plane`; `plane.html` is its template         |
+| `plane.py`    | a latent plane to walk in: `plane`                                       |
+| `plane.html`  | its template                                                             |
 | `sound.py`    | sounds to listen to: `players`                                           |
 | `tokens.py`   | sequences: characters and their cost, attention, what dilated taps reach |
+| `tree.py`     | the map of generative models: `model_map`                                |
 """
 
 from dgm.plot.draw import curve, density, images, scatter, warp

@@ -35,6 +35,7 @@ def images(
     ncols = min(n, 10) if ncols is None else ncols
     if ncols < 1:
         raise ValueError(f"ncols: got {ncols}; expected at least 1")
+    # one tile with its gap and, over it, room for a title
     nrows, gap, head = (
         -(-n // ncols),
         0.1 * width,
@@ -43,6 +44,7 @@ def images(
     size = min(5.6, max(0.62, 0.62 if titles is None else 0.9) * ncols)
     shape = size, size * nrows * (height + head) / (ncols * (width + gap)) + 0.3 * bool(title)
     ax = ax or plt.subplots(figsize=shape)[1]
+    # every tile in one axes: many axes are slow
     for k in range(n):
         left, top = (k % ncols) * (width + gap), (k // ncols) * (height + head)
         ax.imshow(pixel[k], extent=(left, left + width, top + height, top),
@@ -84,6 +86,7 @@ def curve(
     if len(steps) == 0 or len(steps) != len(loss):
         raise ValueError(f"fit: got {len(steps)} training steps and {len(loss)} losses")
     ax.plot(steps, loss, color=COLORS[0], alpha=0.45, linewidth=1.2, label="training")
+    # the heights that must stay in the picture
     late, heights = loss[steps >= 0.1 * steps[-1]], []
     if len(fit.val_steps):
         ax.plot(fit.val_steps, fit.val_loss, color=COLORS[0], label="validation")

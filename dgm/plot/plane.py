@@ -99,6 +99,7 @@ def plane(
         raise ValueError(f"labels: got {len(labels)} for {len(points)} points; expected one each")
     if not (title.strip() or alt.strip()):
         raise ValueError("alt: empty; say in words what the picture shows")
+    # what the script of the page reads, and where it goes in the template
     data = [names, xs, ys, width, height, (nx // 2, ny // 2)]
     text = json.dumps(data).replace("<", "\\u003c")
     drawn = _map(points, labels, xs, ys)

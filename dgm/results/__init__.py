@@ -2,10 +2,17 @@
 
 | file        | what it holds                                                              |
 |-------------|----------------------------------------------------------------------------|
-| `ledger.py` | `Ledger.record`, which holds a figure against the one on file; tables      |
+| `ledger.py` | `Ledger.record`, which holds a figure against the one on file              |
+| `claim.py`  | one claim: measured values, a relation, what is required                   |
+| `claims.py` | `Claims`: the table of what a chapter says, which raises where a row fails |
+| `table.py`  | `load` and `table`: recorded figures read back and shown                   |
 | `file.py`   | the format of the files                                                    |
 """
 
-from dgm.results.ledger import FigureMoved, Ledger, Table, hardware, load, root, table
+from dgm.results.claims import ClaimFailed, Claims
+from dgm.results.ledger import FigureMoved, Ledger, hardware, root
+from dgm.results.table import Table, load, table
 
-__all__ = ["FigureMoved", "Ledger", "Table", "hardware", "load", "root", "table"]
+__all__ = [
+    "ClaimFailed", "Claims", "FigureMoved", "Ledger", "Table", "hardware", "load", "root", "table",
+]  # fmt: skip

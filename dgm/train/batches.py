@@ -21,6 +21,7 @@ def as_tensors(data: object, name: str, part: str = "train") -> tuple[Tensor, ..
     ValueError
         ``data`` is none of these, is empty, differs in length, or holds NaN or infinite values.
     """
+    # what it is
     found = getattr(data, part, None)
     tensors = (found if isinstance(found, Tensor) else data,)
     if isinstance(data, tuple | list):
@@ -30,6 +31,7 @@ def as_tensors(data: object, name: str, part: str = "train") -> tuple[Tensor, ..
             f"{name} must be a data set of dgm.data, a tensor or a tuple of tensors, "
             f"one row per example, got {type(data).__name__}"
         )
+    # whether it can be trained on
     lengths = [len(t) for t in tensors]
     if min(lengths) == 0:
         raise ValueError(f"{name} is empty: lengths {lengths}")
@@ -60,7 +62,7 @@ class Batches:
         seed: int = 0,
         rank: int = 0,
         processes: int = 1,
-        augment: Callable[[Tensor], Tensor] | None = None,
+        augment: Callable[[Tensor, int], Tensor] | None = None,
     ):
         self.data, self.seed, self.augment = data, seed, augment
         self.rank, self.processes = rank, processes
@@ -80,16 +82,16 @@ class Batches:
             self.epoch, self.order = epoch, order.to(self.data[0].device)
         return self.order[place * self.whole : (place + 1) * self.whole]
 
-    def _take(self, rows: Tensor) -> list[Tensor]:
+    def _take(self, rows: Tensor, step: int) -> list[Tensor]:
         batch = [t.index_select(0, rows) for t in self.data]
         if self.augment is not None:
-            batch[0] = self.augment(batch[0])
+            batch[0] = self.augment(batch[0], step)
         return batch
 
     def __call__(self, step: int) -> list[Tensor]:
         start = self.rank * self.length
-        return self._take(self._rows(step)[start : start + self.length])
+        return self._take(self._rows(step)[start : start + self.length], step)
 
     def of_all_processes(self, step: int) -> list[Tensor]:
         """Return the global batch of ``step``."""
-        return self._take(self._rows(step))
+        return self._take(self._rows(step), step)

@@ -6,9 +6,13 @@ else in it. It is written beside its place, flushed to the disk and then moved t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import threading
+import types
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -38,7 +42,7 @@ def save(path: Path, tensors: dict[str, Tensor], about: dict) -> None:
     copies = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in tensors.items()}
     text = json.dumps(about)
     header = {"format": FORMAT, "about": text, "digest": _digest(copies, text)}
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # ours alone
     try:
         save_file(copies, part, metadata=header)
         with open(part, "rb+") as file:
@@ -84,9 +88,40 @@ def require_same(path: Path, stored: dict, asked: dict, what: str) -> None:
         )
 
 
-def fingerprint(tensors: tuple[Tensor, ...]) -> list:
-    """Return shape, type and byte sum of each tensor: equal data, equal fingerprint."""
-    return [
-        [list(t.shape), str(t.dtype), int(t.contiguous().view(torch.uint8).sum(dtype=torch.int64))]
-        for t in tensors
-    ]
+def fingerprint(tensors: tuple[Tensor, ...]) -> list[str]:
+    """Return shape, type and a digest of each tensor: rows in another order are other data."""
+    found = []
+    for t in tensors:
+        content = t.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        found.append(f"{t.dtype} {tuple(t.shape)} {digest}")
+    return found
+
+
+def described(value: object) -> str:
+    """Return a setting as text that differs where it does: a number, a class, a function, a batch.
+
+    Of a function it is the code that counts and the values it closes over, so two lambdas differ;
+    of an object that can be called, its class and its attributes.
+    """
+    if isinstance(value, Tensor):
+        return fingerprint((value,))[0]
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        extra = (value.__defaults__, value.__kwdefaults__, cells)
+        return f"{value.__qualname__} {_code_digest(value.__code__)} {described(extra)}"
+    if isinstance(value, functools.partial):
+        return f"partial {described((value.func, value.args, value.keywords))}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k}: {described(v)}' for k, v in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(described, value))})"
+    if isinstance(value, Callable) and not isinstance(value, type) and hasattr(value, "__dict__"):
+        return f"{type(value).__qualname__} {described(vars(value))}"
+    return getattr(value, "__qualname__", repr(value))
+
+
+def _code_digest(code: types.CodeType) -> str:
+    inner = [_code_digest(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    parts = (code.co_code.hex(), *code.co_names, *inner)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -21,7 +21,13 @@ from tqdm import tqdm
 from dgm.runtime import derived_seed
 from dgm.train.batches import Batches, as_tensors
 from dgm.train.checkpoint import fingerprint
-from dgm.train.optimize import make_optimizer, require_settings, schedule_factor, set_rates
+from dgm.train.optimize import (
+    make_optimizer,
+    require_settings,
+    require_validation,
+    schedule_factor,
+    set_rates,
+)
 from dgm.train.processes import join, mean_over_processes, shared_objective
 from dgm.train.progress import Progress
 
@@ -71,11 +77,20 @@ def _validate(model: nn.Module, data: tuple[Tensor, ...], size: int, seed: int) 
     return (total[0] / total[1]).item()
 
 
-def _on_device(data: object, val: object, device: torch.device) -> tuple[tuple[Tensor, ...], ...]:
-    """Return the tensors to train on and those to validate on (none: an empty tuple)."""
+def _on_device(
+    model: nn.Module, data: object, val: object, device: torch.device
+) -> tuple[tuple[Tensor, ...], ...]:
+    """Return the tensors to train on and those to validate on (none: an empty tuple).
+
+    Where the model says what its data are, all of them are checked here, once.
+    """
     train = as_tensors(data, "data")
     held_out = getattr(data, "val", None) if val is None else val
     held_out = () if held_out is None else as_tensors(held_out, "val", "val")
+    check = getattr(getattr(model, "data", None), "check", None)
+    for name, tensors in (("data", train), ("val", held_out)):
+        for part in tensors[0].split(4096) if tensors and check else ():
+            check(part, name)
     return tuple(t.to(device) for t in train), tuple(t.to(device) for t in held_out)
 
 
@@ -93,7 +108,8 @@ def _left_as_it_was(optimizer: Optimizer, device: torch.device) -> Iterator[list
 def _review(
     run: Progress, recent: list[Tensor], held_out: tuple[Tensor, ...], size: int, seed: int
 ) -> None:
-    """Take in the losses since the last review, look for divergence, validate, keep, write."""
+    """Take in and clear the losses since the last review; divergence? validate, keep, write."""
+    # divergence
     losses = mean_over_processes(torch.stack(recent)).tolist()
     bad = [index for index, loss in enumerate(losses) if not math.isfinite(loss)]
     finite = torch.stack([p.detach().isfinite().all() for p in run.parameters]).all()
@@ -102,6 +118,7 @@ def _review(
         run.model.eval()
         at = bad[0] if bad else len(losses) - 1
         raise TrainingDiverged(run.step + at + 1, losses[at], run.best_step)
+    # validation of the weights that would be kept
     run.losses += losses
     run.step += len(losses)
     val_loss = None
@@ -113,6 +130,7 @@ def _review(
     run.keep(val_loss)
     if join()[0] == 0:
         run.write()
+    recent.clear()
 
 
 def _finish(run: Progress) -> Fit:
@@ -143,7 +161,8 @@ def fit(
     average: float = 0.0,
     patience: int | None = None,
     eval_every: int = 100,
-    augment: Callable[[Tensor], Tensor] | None = None,
+    augment: Callable[[Tensor, int], Tensor] | None = None,
+    mixed_precision: bool = False,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: bool = True,
@@ -171,10 +190,14 @@ def fit(
     patience
         Stop after this many validations without a better one.
     augment
-        Applied to the first tensor of each batch.
+        ``augment(x, step)`` of the first tensor of each batch; its noise comes from torch.
+    mixed_precision
+        Matrix products in bfloat16: faster on newer GPUs, and too coarse for flows, orthogonal
+        matrices and anything else that is inverted. Validation stays in full precision.
     checkpoint
         File to write, and to resume from where it exists: to the same numbers, bit for bit on a
-        CPU. It must come from the same model, data and settings.
+        CPU. It must come from the same model, data and settings, functions included. A disk that
+        is full is a warning, and training goes on.
 
     Raises
     ------
@@ -184,26 +207,28 @@ def fit(
     TrainingDiverged
         The loss or a weight became NaN or infinite.
     """
+    # what is trained on what
     settings = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
     settings |= dict(warmup=warmup, clip_norm=clip_norm, average=average, eval_every=eval_every)
     require_settings(model, settings | {"seed": seed, "patience": patience})
     device = next(model.parameters()).device
-    train, held_out = _on_device(data, val, device)
-    if patience and not held_out:
-        raise ValueError("patience counts validations, and there are none: give val")
+    train, held_out = _on_device(model, data, val, device)
+    require_validation(patience, held_out)
     rank, processes = join()
     batches = Batches(train, batch_size, seed, rank, processes, augment)
     factor = schedule_factor(schedule, warmup, steps)
     optimizer = make_optimizer(optimizer, model, lr, weight_decay)
     run = Progress(model, optimizer, average)
     if checkpoint is not None:
-        named = dict(schedule=schedule, optimizer=type(optimizer), processes=processes, seed=seed)
-        run.resume(Path(checkpoint), settings | named | {"data": fingerprint(train + held_out)})
+        named = dict(schedule=schedule, augment=augment, processes=processes, seed=seed)
+        named |= dict(mixed_precision=mixed_precision, data=fingerprint(train + held_out))
+        run.resume(Path(checkpoint), settings | named)
+    # the loop
     recent = []
     model.train()
     bar = tqdm(total=steps, initial=run.step, disable=not progress or rank > 0)
     with bar, _left_as_it_was(optimizer, device) as rates:
-        objective = shared_objective(model, batches, device, fresh=run.step == 0)
+        objective = shared_objective(model, batches, device, run.step == 0, mixed_precision)
         for step in range(run.step, steps):
             if step % eval_every == 0:
                 if patience and run.stale() >= patience:
@@ -220,7 +245,6 @@ def fit(
             recent.append(loss.detach())
             if (step + 1) % eval_every == 0 or step + 1 == steps:
                 _review(run, recent, held_out, max(batch_size, 256), seed)
-                bar.update(len(recent))
+                bar.update(run.step - bar.n)
                 bar.set_postfix_str(run.headline())
-                recent.clear()
     return _finish(run)

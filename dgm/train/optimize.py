@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 
@@ -55,3 +55,9 @@ def require_settings(model: nn.Module, settings: dict) -> None:
             raise ValueError(f"weight_decay must be at least 0 and finite, got {value!r}")
         elif name == "average" and not 0 <= value < 1:
             raise ValueError(f"average must be at least 0 and below 1, got {value!r}")
+
+
+def require_validation(patience: int | None, held_out: tuple[Tensor, ...]) -> None:
+    """Raise a ValueError if there is to be patience with validations and none to come."""
+    if patience and not held_out:
+        raise ValueError("patience counts validations, and there are none: give val")

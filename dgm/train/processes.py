@@ -38,15 +38,14 @@ def join() -> tuple[int, int]:
 class Objective(nn.Module):
     """The mean loss of a batch as a ``forward``: DistributedDataParallel hooks into that.
 
-    On a GPU that has bfloat16 its matrix products run in it.
+    With ``mixed_precision`` its matrix products run in bfloat16, on a device that can.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device):
+    def __init__(self, model: nn.Module, device: torch.device, mixed_precision: bool = False):
         super().__init__()
-        on_gpu = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
         self.model, self.precision = model, contextlib.nullcontext()
-        if on_gpu:
-            self.precision = torch.autocast("cuda", torch.bfloat16)
+        if mixed_precision:
+            self.precision = torch.autocast(device.type, torch.bfloat16)
 
     def forward(self, *batch: Tensor) -> Tensor:
         """A batch as ``model.loss`` takes it -> its mean loss, a scalar."""
@@ -59,13 +58,17 @@ class Objective(nn.Module):
 
 
 def shared_objective(
-    model: nn.Module, batches: Batches, device: torch.device, fresh: bool
+    model: nn.Module,
+    batches: Batches,
+    device: torch.device,
+    fresh: bool,
+    mixed_precision: bool = False,
 ) -> nn.Module:
     """Return the objective, shared among processes where there are several.
 
     An initialisation from the first batch must see all of it, as it would in one process.
     """
-    objective = Objective(model, device)
+    objective = Objective(model, device, mixed_precision)
     if batches.processes == 1:
         return objective
     if fresh:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections import defaultdict
 from pathlib import Path
 
@@ -85,18 +86,31 @@ class Progress:
         ``settings`` must be the same each time. Raises BadCheckpoint and changes nothing where
         the file is damaged or another's.
         """
-        names = {
-            name: getattr(v, "__name__", str(v)) for name, v in settings.items() if callable(v)
-        }
-        self.path, self.settings = path, settings | names
+        groups = [
+            {key: value for key, value in group.items() if key != "params"}
+            for group in self.optimizer.param_groups
+        ]
+        settings = settings | {"optimizer": (type(self.optimizer), groups)}
+        self.path = path
+        self.settings = {name: checkpoint.described(value) for name, value in settings.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             self._restore(path)
 
     def write(self) -> None:
-        """Write the checkpoint, if one is wanted."""
+        """Write the checkpoint, if one is wanted; a disk that refuses is no reason to stop."""
         if self.path is None:
             return
+        try:
+            self._write(self.path)
+        except OSError as problem:
+            warnings.warn(
+                f"{problem}. Training goes on without it; the weights are safe in memory.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+    def _write(self, path: Path) -> None:
         parts: dict[str, dict] = {"model": self.model.state_dict(), "kept": self.kept}
         parts["average"] = dict(enumerate(self.averages))
         parts["history"] = {
@@ -108,7 +122,7 @@ class Progress:
             scalars[index] = {k: v for k, v in state.items() if not torch.is_tensor(v)}
         tensors = {f"{part}/{key}": t for part, of in parts.items() for key, t in of.items()}
         about = {"settings": self.settings, "optimizer": scalars, "seconds": self.seconds()}
-        checkpoint.save(self.path, tensors, about | {key: getattr(self, key) for key in COUNTS})
+        checkpoint.save(path, tensors, about | {key: getattr(self, key) for key in COUNTS})
 
     def _restore(self, path: Path) -> None:
         tensors, about = checkpoint.load(path)
@@ -116,12 +130,14 @@ class Progress:
         for name, tensor in tensors.items():
             part, _, key = name.partition("/")
             parts[part][key] = tensor
+        # is it of this model and this run?
         here = self.model.state_dict()
         forms = [
             {k: [str(t.dtype), *t.shape] for k, t in s.items()} for s in (parts["model"], here)
         ]
         checkpoint.require_same(path, *forms, "model")
         checkpoint.require_same(path, about["settings"], self.settings, "run")
+        # the weights, then the optimiser, then the history
         self.model.load_state_dict(parts["model"])
         self.kept = {name: t.to(here[name].device) for name, t in parts["kept"].items()}
         for index, average in enumerate(self.averages):

@@ -30,16 +30,16 @@ def normal_nodes(dim: int, n: int) -> tuple[Tensor, Tensor]:
 def expected_terms(model, x: Tensor, n: int = 24) -> dict[str, Tensor]:
     """E_q of log p(x|z), log p(z) and log q(z|x) for every x, (B,) nats each.
 
-    ``model`` is a VAE whose ``posterior.distribution(x)`` is Gaussian with ``mean`` and ``stddev``
-    (B, d); n^d nodes, so d must be small.
+    ``model`` is a VAE whose ``posterior(x)`` is Gaussian with ``mean`` and ``stddev`` (B, d); n^d
+    nodes, so d must be small.
     """
-    q = model.posterior.distribution(x)
+    q = model.posterior(x)
     eps, weights = (t.to(q.mean) for t in normal_nodes(q.mean.shape[1], n))
-    z = q.mean[:, None] + q.stddev[:, None] * eps  # (B, n^d, d)
-    many = x.repeat_interleave(len(eps), 0)
+    z = q.mean + q.stddev * eps[:, None]  # (n^d, B, d)
+    rows, many = z.flatten(0, 1), x.repeat(len(eps), *[1] * (x.ndim - 1))
     values = {
-        "log_likelihood": model.likelihood.log_prob(many, z.flatten(0, 1)).view(len(x), -1),
-        "log_prior": model.prior.log_prob(z.flatten(0, 1)).view(len(x), -1),
-        "log_posterior": q.log_prob(z.transpose(0, 1)).T,
+        "log_likelihood": model.likelihood(rows).log_prob(many).view(-1, len(x)),
+        "log_prior": model.prior.log_prob(rows).view(-1, len(x)),
+        "log_posterior": q.log_prob(z),
     }
-    return {name: value @ weights for name, value in values.items()}
+    return {name: weights @ value for name, value in values.items()}

@@ -42,7 +42,7 @@ def score_function_gradients(
     tensor(0.)
     """
     _check_gaussian(mean, std, n)
-    eps = torch.empty(n, len(mean), dtype=mean.dtype).normal_(generator=generator)
+    eps = mean.new_empty(n, len(mean)).normal_(generator=generator)
     score = eps / std  # (n, d), d log q / d mean at z = mean + std * eps
     return (f(mean + std * eps)[:, None] - baseline) * score
 
@@ -62,7 +62,7 @@ def reparameterised_gradients(
     tensor([3., 3.])
     """
     _check_gaussian(mean, std, n)
-    eps = torch.empty(n, len(mean), dtype=mean.dtype).normal_(generator=generator)
+    eps = mean.new_empty(n, len(mean)).normal_(generator=generator)
     with torch.enable_grad():
         z = (mean + std * eps).detach().requires_grad_()
         return torch.autograd.grad(f(z).sum(), z)[0]  # dz/dmean = 1
@@ -81,7 +81,7 @@ def optimal_baseline(
     Estimated from n draws; use it with other draws, or it depends on z.
     """
     _check_gaussian(mean, std, n)
-    eps = torch.empty(n, len(mean), dtype=mean.dtype).normal_(generator=generator)
+    eps = mean.new_empty(n, len(mean)).normal_(generator=generator)
     weight = (eps / std).square()
     return (f(mean + std * eps)[:, None] * weight).mean(0) / weight.mean(0)
 

@@ -3,68 +3,82 @@
 Integers get a softmax over levels out of a few shared features, real values a mixture of Gaussians.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
-from dgm import data
-from dgm.autoregressive.conditional import LevelConditional, MixtureConditional
-from dgm.autoregressive.factorization import Autoregressive
-from dgm.autoregressive.fvsbn import FVSBN
+from dgm.autoregressive.autoregressive import Autoregressive
+from dgm.autoregressive.law import LevelLaw, MixtureLaw
 from dgm.autoregressive.linear import LinearAutoregression
-from dgm.autoregressive.made import MADE
-from dgm.autoregressive.nade import NADE
 from dgm.autoregressive.order_ensemble import OrderEnsemble
-from dgm.autoregressive.recurrent import Recurrent
 from dgm.autoregressive.tabular import ChainTables
-from dgm.train import Fit, fit
-from dgm.zoo.entry import Entry, Recipe
+from dgm.distribution.support import Levels, Reals
+from dgm.nets.fvsbn import FVSBN
+from dgm.nets.made import MADE
+from dgm.nets.nade import NADE
+from dgm.nets.recurrent import Recurrent
+from dgm.nets.value_embedding import LevelVectors, StandardScores
+from dgm.zoo.entry import Entry, Recipe, Tiny
 
-Shape = tuple[int, ...]
+CHAPTER = "10_autoregressive"
+BRANCH = ("explicit", "exact", "autoregressive")
+
 Order = Sequence[int] | Tensor | None
 
-
-def _over_levels(
-    make_net: Callable, shape: Shape, levels: int, order: Order, embed_dim: int | None,
-    n_features: int | None, **sizes: object,
-) -> Autoregressive:  # fmt: skip
-    """A causal network, a softmax over the levels, and an order."""
-    conditional = LevelConditional(levels, math.prod(shape), embed_dim, n_features)
-    net = make_net(conditional.size, conditional.in_features, conditional.out_features, **sizes)
-    return Autoregressive(net, conditional, shape, order)
+# --- what the systems share -----------------------------------------------------------------------
 
 
-def chain_tables(shape: Shape, levels: int, order: Order = None) -> ChainTables:
-    """The chain rule with a table for each variable: for a handful of integers."""
-    return ChainTables(shape, levels, order)
+def _needs_kind(kind: type[Levels] | type[Reals], data: Levels | Reals) -> None:
+    """Raise a ValueError that names data unless it is of this kind."""
+    if not isinstance(data, kind):
+        raise ValueError(f"data must be {kind.__name__}, got {data} of shape {data.shape}")
+
+
+def _net_and_law(
+    make_net: Callable[..., nn.Module],
+    data: Levels,
+    embed_dim: int,
+    n_features: int,
+    **sizes: object,
+) -> tuple[nn.Module, LevelLaw]:
+    """A causal network that sees vectors of the levels, and a softmax over the levels."""
+    _needs_kind(Levels, data)
+    law = LevelLaw(data.levels, data.dims, n_features)
+    embed = LevelVectors(data.levels, embed_dim)
+    return make_net(data.dims, embed, law.out_features, **sizes), law
+
+
+# --- the systems ----------------------------------------------------------------------------------
+
+
+def chain_tables(data: Levels, order: Order = None) -> ChainTables:
+    """Chain rule by tables: one for each variable, for a handful of integers."""
+    _needs_kind(Levels, data)
+    return ChainTables(data, order)
 
 
 def fvsbn(
-    shape: Shape, levels: int, order: Order = None, embed_dim: int = 3, n_features: int = 4
+    data: Levels, order: Order = None, embed_dim: int = 3, n_features: int = 4
 ) -> Autoregressive:
-    """A row of softmax regressions."""
-    return _over_levels(FVSBN, shape, levels, order, embed_dim, n_features)
+    """Fully visible belief net: a row of softmax regressions."""
+    return Autoregressive(*_net_and_law(FVSBN, data, embed_dim, n_features), data, order)
 
 
 def nade(
-    shape: Shape,
-    levels: int,
+    data: Levels,
     order: Order = None,
     width: int = 128,
     dropout: float = 0.0,
     embed_dim: int = 3,
     n_features: int = 4,
 ) -> Autoregressive:
-    """NADE with a softmax over levels."""
+    """NADE: one hidden layer for each variable, out of one running sum."""
     sizes = dict(width=width, dropout=dropout)
-    return _over_levels(NADE, shape, levels, order, embed_dim, n_features, **sizes)
+    return Autoregressive(*_net_and_law(NADE, data, embed_dim, n_features, **sizes), data, order)
 
 
 def made(
-    shape: Shape,
-    levels: int,
+    data: Levels,
     order: Order = None,
     width: int = 200,
     blocks: int = 1,
@@ -72,14 +86,13 @@ def made(
     embed_dim: int = 3,
     n_features: int = 4,
 ) -> Autoregressive:
-    """MADE with residual blocks and a softmax over levels, in one order."""
+    """MADE: a residual network with masks, in one order."""
     sizes = dict(width=width, blocks=blocks, dropout=dropout)
-    return _over_levels(MADE, shape, levels, order, embed_dim, n_features, **sizes)
+    return Autoregressive(*_net_and_law(MADE, data, embed_dim, n_features, **sizes), data, order)
 
 
 def made_orders(
-    shape: Shape,
-    levels: int,
+    data: Levels,
     n_orders: int = 8,
     width: int = 200,
     blocks: int = 1,
@@ -88,162 +101,114 @@ def made_orders(
     n_features: int = 4,
     any_order: bool = False,
 ) -> OrderEnsemble:
-    """One MADE for ``n_orders`` orders, the probabilities averaged."""
-    conditional = LevelConditional(levels, math.prod(shape), embed_dim, n_features)
-    widths = conditional.size, conditional.in_features, conditional.out_features
-    net = MADE(*widths, width=width, blocks=blocks, dropout=dropout)
-    return OrderEnsemble(net, conditional, shape, n_orders, any_order=any_order)
+    """MADE, several orders: one network for ``n_orders`` of them, the probabilities averaged."""
+    sizes = dict(width=width, blocks=blocks, dropout=dropout)
+    net, law = _net_and_law(MADE, data, embed_dim, n_features, **sizes)
+    return OrderEnsemble(net, law, data, n_orders, any_order=any_order)
 
 
 def recurrent(
-    shape: Shape,
-    levels: int,
+    data: Levels,
     order: Order = None,
     width: int = 96,
     cell: str = "LSTM",
     dropout: float = 0.0,
-    embed_dim: int | None = 3,
-    n_features: int | None = 4,
+    embed_dim: int = 3,
+    n_features: int = 4,
 ) -> Autoregressive:
-    """An RNN, GRU or LSTM along the variables."""
+    """Recurrent network (LSTM): one cell along the variables; or an RNN, or a GRU."""
     if cell not in ("RNN", "GRU", "LSTM"):
         raise ValueError(f"cell is RNN, GRU or LSTM, got {cell!r}")
     sizes = dict(width=width, cell=getattr(nn, cell), dropout=dropout)
-    return _over_levels(Recurrent, shape, levels, order, embed_dim, n_features, **sizes)
+    net, law = _net_and_law(Recurrent, data, embed_dim, n_features, **sizes)
+    return Autoregressive(net, law, data, order)
 
 
 def made_mixture(
-    shape: Shape,
-    levels: int | None = None,
+    data: Reals,
     order: Order = None,
     n_components: int = 10,
     width: int = 64,
     blocks: int = 1,
     dropout: float = 0.0,
 ) -> Autoregressive:
-    """MADE for real values: each conditional a mixture of Gaussians (as in RNADE)."""
-    if levels is not None:
-        raise ValueError(f"levels must be None, a mixture is for real values; got {levels}")
-    conditional = MixtureConditional(math.prod(shape), n_components)
-    widths = conditional.size, conditional.in_features, conditional.out_features
-    net = MADE(*widths, width=width, blocks=blocks, dropout=dropout)
-    return Autoregressive(net, conditional, shape, order)
+    """MADE with mixtures of Gaussians: for real values, as in RNADE."""
+    _needs_kind(Reals, data)
+    law = MixtureLaw(data.dims, n_components)
+    net = MADE(data.dims, StandardScores(data.dims), law.out_features, width, blocks, dropout)
+    return Autoregressive(net, law, data, order)
 
 
-def linear_autoregression(
-    shape: Shape, levels: int | None = None, lags: int = 2
-) -> LinearAutoregression:
-    """A Gaussian around a weighted sum of the last values, for series (T,)."""
-    if levels is not None or len(shape) != 1:
-        raise ValueError(f"shape is (T,) and levels None, got {shape} and {levels}")
-    return LinearAutoregression(shape[0], min(lags, shape[0] - 1))
+def linear_autoregression(data: Reals, lags: int = 2) -> LinearAutoregression:
+    """Linear autoregression: a Gaussian around a weighted sum of the last values, for series."""
+    _needs_kind(Reals, data)
+    return LinearAutoregression(data, min(lags, data.dims - 1))
 
 
-def train_on_digits(model: nn.Module, seed: int, **settings: object) -> Fit:
-    """From the digits' own pixel frequencies, with weight decay and averaged weights."""
-    digits = data.load("digits")
-    model.start_from(digits.train)
-    common = dict(warmup=50, clip_norm=1.0, average=0.998, progress=False)
-    return fit(model, digits, seed=seed, **common, **settings)
+# --- the catalogue --------------------------------------------------------------------------------
+
+DIGITS_FIT = dict(warmup=50, clip_norm=1.0, average=0.998, progress=False)
+_SIX = Levels((1, 2, 3), 3)  # images of six pixels
 
 
-def _digits(steps: int, lr: float, weight_decay: float = 0.3, **sizes: object) -> dict:
-    """The recipe for digits, as the only one of an entry."""
-    settings = dict(steps=steps, lr=lr, weight_decay=weight_decay)
-    return {"digits": Recipe(sizes, train_on_digits, settings)}
+def _for_the_table(steps: int, lr: float, weight_decay: float, **sizes: float) -> dict[str, Recipe]:
+    """The recipe of the chapter's table."""
+    settings = dict(DIGITS_FIT, steps=steps, lr=lr, weight_decay=weight_decay)
+    return dict(digits=Recipe(sizes, settings, seeds=3))
 
 
-def train_on_toy(model: nn.Module, seed: int, name: str, **settings: object) -> Fit:
-    """On 50,000 points of a toy, drawn with another seed than its test set."""
-    toy = data.load(name, n=50_000, seed=seed + 1)
-    model.start_from(toy.train)
-    return fit(model, toy, seed=seed, clip_norm=1.0, average=0.995, progress=False, **settings)
-
-
-def _tiny(build: Callable, shape: Shape, levels: int | None, **sizes: object) -> Callable:
-    """A small randomised model, and a batch of its data."""
-
-    def make(seed: int = 0) -> tuple[nn.Module, Tensor]:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = build(shape, levels, **sizes)
-            x = torch.randn(24, *shape) if levels is None else torch.randint(levels, (24, *shape))
-            for parameter in model.parameters():
-                parameter.data += 0.3 * torch.randn_like(parameter)
-        return model.eval(), x if levels is None or len(shape) == 1 else x.to(torch.uint8)
-
-    return make
-
-
-def _entry(name: str, title: str, build: Callable, files: str, rows: str, **rest) -> Entry:
-    """What the entries of this chapter share; ``files`` are what a reader copies."""
-    paths = tuple(f"autoregressive/{file}.py" for file in files.split())
-    where = dict(family="autoregressive", chapter="10_autoregressive")
-    where["branch"] = ("explicit", "exact", "autoregressive")
-    return Entry(name, title, build=build, files=paths, rows=tuple(rows.split()), **where, **rest)
-
-
-TOY = dict(steps=1500, batch_size=512, lr=1e-2, eval_every=250)
-SMALL, PICTURE = ((1, 2, 3), 3), ((1, 2, 2), 4)
-FREY = "Frey, Hinton and Dayan (1996), Does the wake-sleep algorithm produce good estimators?"
-NIPS8 = (
-    "https://proceedings.neurips.cc/paper/1995/hash/0c8ce55163055c4da50a81e0a273468c-Abstract.html"
+TABLES = (
+    "Koller and Friedman (2009), Probabilistic Graphical Models, section 3.2",
+    "https://mitpress.mit.edu/9780262013192/probabilistic-graphical-models/",
 )
-NADE_PAPER = "https://proceedings.mlr.press/v15/larochelle11a.html"
+FREY = (
+    "Frey, Hinton and Dayan (1996), Does the wake-sleep algorithm produce good estimators?",
+    "https://proceedings.neurips.cc/paper/1995/hash/0c8ce55163055c4da50a81e0a273468c-Abstract.html",
+)
+LAROCHELLE = "Larochelle and Murray (2011)", "https://proceedings.mlr.press/v15/larochelle11a.html"
+GERMAIN = "Germain, Gregor, Murray and Larochelle (2015)", "https://arxiv.org/abs/1502.03509"
+DEEP_NADE = "Uria, Murray and Larochelle (2014), EoNADE", "https://arxiv.org/abs/1310.1757"
+GRAVES = (
+    "Graves (2013), Generating sequences with recurrent neural networks",
+    "https://arxiv.org/abs/1308.0850",
+)
+RNADE = "Uria, Murray and Larochelle (2013), RNADE", "https://arxiv.org/abs/1306.0186"
+YULE = (
+    "Yule (1927), on a method of investigating periodicities in disturbed series",
+    "https://doi.org/10.1098/rsta.1927.0007",
+)
+_TOY = dict(steps=1500, batch_size=512, lr=1e-2, eval_every=250, clip_norm=1.0, average=0.995)
+_RINGS = Recipe(
+    dict(n_components=24),
+    dict(_TOY, progress=False),
+    data=dict(n=50_000, seed=1),  # other points than the test set of the chapter
+)
 
 ENTRIES = (
-    _entry(
-        "chain_tables", "Chain rule by tables", chain_tables, "tabular", "A1",
-        paper="Koller and Friedman (2009), Probabilistic Graphical Models, section 3.2",
-        url="https://mitpress.mit.edu/9780262013192/probabilistic-graphical-models/",
-        tiny=_tiny(chain_tables, *PICTURE, order=[2, 0, 3, 1]),
+    Entry(chain_tables, "A1", TABLES, Tiny(Levels((1, 2, 2), 4), dict(order=[2, 0, 3, 1]))),
+    Entry(
+        fvsbn, "A1", FREY, Tiny(_SIX, dict(order=[5, 0, 3, 1, 4, 2])),
+        _for_the_table(500, 3e-3, 0.3),
     ),
-    _entry(
-        "fvsbn", "Fully visible belief net", fvsbn, "fvsbn factorization conditional", "A1",
-        paper=FREY, url=NIPS8, tiny=_tiny(fvsbn, *SMALL, order=[5, 0, 3, 1, 4, 2]),
-        recipes=_digits(500, 3e-3),
+    Entry(
+        nade, "A1", LAROCHELLE, Tiny(_SIX, dict(width=8)),
+        _for_the_table(500, 1e-2, 0.1, width=64, dropout=0.2),
     ),
-    _entry(
-        "nade", "NADE", nade, "nade factorization conditional", "A1",
-        paper="Larochelle and Murray (2011)", url=NADE_PAPER, tiny=_tiny(nade, *SMALL, width=8),
-        recipes=_digits(500, 1e-2, weight_decay=0.1, width=64, dropout=0.2),
+    Entry(
+        made, "A1 A4", GERMAIN, Tiny(_SIX, dict(width=12, order=[1, 0, 2, 5, 4, 3])),
+        _for_the_table(700, 3e-3, 0.3, width=140, dropout=0.5),
     ),
-    _entry(
-        "made", "MADE", made, "made factorization conditional", "A1 A4",
-        paper="Germain, Gregor, Murray and Larochelle (2015)",
-        url="https://arxiv.org/abs/1502.03509",
-        tiny=_tiny(made, *SMALL, width=12, order=[1, 0, 2, 5, 4, 3]),
-        recipes=_digits(700, 3e-3, width=140, dropout=0.5),
+    Entry(
+        made_orders, "A1 A4", DEEP_NADE, Tiny(_SIX, dict(width=12, n_orders=3)),
+        _for_the_table(1000, 4e-3, 0.3, n_orders=8, width=200, dropout=0.4),
     ),
-    _entry(
-        "made_orders", "MADE, several orders", made_orders,
-        "made order_ensemble conditional", "A1 A4",
-        paper="Uria, Murray and Larochelle (2014), a deep and tractable density estimator",
-        url="https://arxiv.org/abs/1310.1757",
-        tiny=_tiny(made_orders, *SMALL, width=12, n_orders=3),
-        recipes=_digits(1000, 4e-3, n_orders=8, width=200, dropout=0.4),
+    Entry(
+        recurrent, "A1 A7", GRAVES, Tiny(_SIX, dict(width=8)),
+        _for_the_table(1000, 5e-3, 0.1, width=128, dropout=0.4),
     ),
-    _entry(
-        "recurrent", "Recurrent network (LSTM)", recurrent,
-        "recurrent factorization conditional", "A1 A7",
-        paper="Graves (2013), Generating sequences with recurrent neural networks",
-        url="https://arxiv.org/abs/1308.0850", tiny=_tiny(recurrent, *SMALL, width=8),
-        recipes=_digits(1000, 5e-3, weight_decay=0.1, width=128, dropout=0.4),
+    Entry(
+        made_mixture, "A8", RNADE, Tiny(Reals((2,)), dict(width=8, n_components=2)),
+        dict(rings=_RINGS),
     ),
-    _entry(
-        "made_mixture", "MADE with mixtures of Gaussians", made_mixture,
-        "made factorization conditional", "A8",
-        paper="Uria, Murray and Larochelle (2013), RNADE",
-        url="https://arxiv.org/abs/1306.0186",
-        tiny=_tiny(made_mixture, (2,), None, width=8, n_components=2),
-        recipes={
-            "rings": Recipe(dict(n_components=24), train_on_toy, dict(name="rings", **TOY))
-        },
-    ),
-    _entry(
-        "linear_autoregression", "Linear autoregression", linear_autoregression, "linear", "A8",
-        paper="Yule (1927), on a method of investigating periodicities in disturbed series",
-        url="https://doi.org/10.1098/rsta.1927.0007",
-        tiny=_tiny(linear_autoregression, (4,), None),
-    ),
+    Entry(linear_autoregression, "A8", YULE, Tiny(Reals((4,)))),
 )  # fmt: skip

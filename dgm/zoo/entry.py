@@ -1,57 +1,144 @@
-"""What the book knows of a system: its name, code, chapter, paper, checklist rows and recipes."""
+"""What the book knows of a system, as data: its builder, rows, source, sizes and recipes."""
 
-import hashlib
+from __future__ import annotations
+
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from dgm.train import Fit
-from dgm.zoo.fingerprint import code_of
+from dgm.distribution.support import Levels, Reals
+from dgm.source import DGM
+from dgm.train import Fit, fit
+from dgm.zoo.arguments import checked
+
+
+def start_and_fit(model: nn.Module, dataset: Any, seed: int, **settings: Any) -> Fit:
+    """How most recipes train: ``start_from`` the training data where the model can, then `fit`.
+
+    A model with labels trains on log p(x | y) and is validated by log p(x).
+    """
+    if hasattr(model, "start_from"):
+        model.start_from(dataset.train)
+    labelled = getattr(model, "condition", None) is not None
+    examples = (dataset.train, dataset.train_y) if labelled else dataset.train
+    return fit(model, examples, val=dataset.val, seed=seed, **settings)
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Sizes small enough for exact answers: what the contract tests and the audit look at.
+
+    ``std`` is the noise that moves every parameter away from where it starts.
+    """
+
+    data: Levels | Reals
+    sizes: dict[str, Any] = field(default_factory=dict)
+    std: float = 0.3
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the committed weights of a system are made on one data set.
+    """How the weights of a system are made on one data set.
 
-    ``sizes`` are the keyword arguments of ``Entry.build``; ``train(model, seed, **settings)`` fits
-    the model in place and returns the `Fit`. All of it, and ``build`` itself, enters the
-    fingerprint of the weights. The weights are those of seed 0; with ``seeds`` above 1 the recipe
-    is also run under seeds 1, 2, ..., and the test nats of all come with the weights.
+    Parameters
+    ----------
+    sizes : keyword arguments of the builder.
+    fit : settings of ``train``, by default those of `dgm.train.fit`.
+    train : ``train(model, dataset, seed, **fit)`` fits the model in place; returns the `Fit`.
+    data : options of ``data.load``.
+    seeds : the weights are those of seed 0; with more, the test nats of seeds 0, 1, ... come too.
+    scale : "laptop", or "gpu" where it is too much for one; ``train`` of a gpu recipe also takes
+        ``checkpoint=``, the file to resume from.
+    worth : where time is short, recipes of more worth run first (equal ones as listed).
     """
 
-    sizes: dict
-    train: Callable[..., Fit]
-    settings: dict = field(default_factory=dict)
+    sizes: dict[str, Any] = field(default_factory=dict)
+    fit: dict[str, Any] = field(default_factory=dict)
+    train: Callable[..., Fit] = start_and_fit
+    data: dict[str, Any] = field(default_factory=dict)
     seeds: int = 1
+    scale: str = "laptop"
+    worth: float = 1.0
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One named system of the book.
+    """One named system of the book, listed in the ``ENTRIES`` of its zoo module.
 
-    ``build(shape, levels, **sizes)`` makes an untrained model of data of that shape (``levels`` is
-    None for real values). ``tiny(seed)`` returns a small randomised model and a batch of its data,
-    for the contract tests and the audit. ``files`` are what a reader copies, relative to ``dgm/``;
-    ``branch`` is the path of the leaf on the map of generative models.
+    The module says what its entries share: ``CHAPTER``, the stem of a notebook, and ``BRANCH``, the
+    path on the map of models. Name and title come from the builder, its docstring beginning with
+    the title and a colon: ``"Glow: steps of ..."``.
+
+    Parameters
+    ----------
+    build : ``build(data, **sizes)`` makes an untrained model of that `Levels` or `Reals`, or
+        raises a ValueError that names data.
+    rows : checklist rows, "N4 N15".
+    source : paper and address.
+    tiny : see `Tiny`.
+    recipes : by the name of a data set.
+    branch : where it differs from the module's.
     """
 
-    name: str
-    title: str
-    family: str
     build: Callable[..., nn.Module]
-    files: tuple[str, ...]
-    chapter: str
-    rows: tuple[str, ...]
-    paper: str
-    url: str
-    branch: tuple[str, ...]
-    tiny: Callable[[int], tuple[nn.Module, Tensor]]
+    rows: str
+    source: tuple[str, str]
+    tiny: Tiny
     recipes: dict[str, Recipe] = field(default_factory=dict)
+    branch: tuple[str, ...] = ()
 
-    def fingerprint(self, data_name: str) -> str:
-        """16 hex digits that change when the recipe's code or sizes do, not with its comments."""
-        recipe = self.recipes[data_name]
-        parts = [repr(sorted(recipe.sizes.items())), code_of(self.build), code_of(recipe.train)]
-        parts += [repr(sorted(recipe.settings.items()))] if recipe.settings else []
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    def __post_init__(self) -> None:
+        module = sys.modules[self.build.__module__]
+        object.__setattr__(self, "branch", self.branch or module.BRANCH)
+        object.__setattr__(self, "build", checked(self.build))
+
+    @property
+    def name(self) -> str:
+        """What `zoo.get` calls it: the builder's name."""
+        return self.build.__name__
+
+    @property
+    def title(self) -> str:
+        """The words before the colon of the builder's docstring."""
+        return self.build.__doc__.split(":")[0]
+
+    @property
+    def room(self) -> str:
+        """The zoo module, which carries the name of its folder on the ground floor."""
+        return self.build.__module__.rpartition(".")[2]
+
+    @property
+    def chapter(self) -> str:
+        """Stem of the notebook."""
+        return sys.modules[self.build.__module__].CHAPTER
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of ``dgm`` that the builder reaches outside the zoo, those of its room first."""
+        reached = DGM.reach([(self.build.__module__, self.name)])
+        files = dict.fromkeys(d.file for d in reached if not d.file.startswith("zoo/"))
+        return tuple(sorted(files, key=lambda file: file.split("/")[0] != self.room))
+
+    def small(self, seed: int = 0) -> tuple[Tensor | nn.Module, ...]:
+        """A randomised tiny model in eval mode, a batch of its data, and labels if it takes any.
+
+        The architecture is the same for every seed.
+        """
+        data, sizes, std = self.tiny.data, self.tiny.sizes, self.tiny.std
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = self.build(data, **sizes)
+            size = (16, *data.shape)
+            integers = isinstance(data, Levels)
+            x = data.stored(torch.randint(data.levels, size) if integers else torch.randn(size))
+            condition = getattr(model, "condition", None)
+            y = () if condition is None else (torch.randint(condition.levels, (16,)),)
+            with torch.no_grad():
+                model.train().loss(x, *y)  # data-dependent initialisation
+                for parameter in model.parameters():
+                    parameter.add_(std * torch.randn_like(parameter))
+        return model.eval(), x, *y

@@ -1,10 +1,8 @@
-"""Linear codes of chapter 3: PCA and its relatives, ICA, sparse coding, noisy-OR."""
+"""Chapter 3: linear codes. PCA and its relatives, ICA, sparse coding, noisy-OR."""
 
-import math
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
+from dgm.distribution.support import Levels, Reals
 from dgm.flow.dequantize import Dequantize
 from dgm.linear.dictionary import DictionaryLearner
 from dgm.linear.ica import ICA
@@ -14,150 +12,127 @@ from dgm.linear.noisy_or import NoisyOr
 from dgm.linear.pca import PCA
 from dgm.linear.probabilistic_pca import ProbabilisticPCA
 from dgm.linear.sparse_coding import fista
-from dgm.zoo.entry import Entry
+from dgm.zoo.entry import Entry, Tiny
 
 CHAPTER = "03_linear_codes"
-EXACT, CODE = ("explicit", "exact", "linear"), ("code", "linear")
+BRANCH = ("explicit", "exact", "linear")
 
 
-def pca(shape: tuple[int, ...], levels: int | None = None, latent_dim: int = 1) -> PCA:
-    """The leading directions of real values; `start_from` finds them."""
-    return PCA(shape, latent_dim)
+def _must_be_real(data: Levels | Reals, row: bool = False) -> None:
+    """Raise a ValueError that names data unless it is real, and one row if so asked."""
+    if not isinstance(data, Reals) or (row and len(data.shape) != 1):
+        shape = " of shape (D,)" if row else ""
+        raise ValueError(f"data must be Reals{shape}, got {data} of shape {data.shape}")
 
 
-def linear_autoencoder(
-    shape: tuple[int, ...], levels: int | None = None, latent_dim: int = 1
-) -> LinearAutoencoder:
-    """Two matrices for real values."""
-    return LinearAutoencoder(shape, latent_dim)
+def pca(data: Reals, latent_dim: int = 1) -> PCA:
+    """PCA: the leading directions of real values; `fit_to` finds them."""
+    _must_be_real(data)
+    return PCA(data, latent_dim)
 
 
-def probabilistic_pca(
-    shape: tuple[int, ...], levels: int | None = None, latent_dim: int = 1
-) -> nn.Module:
-    """A density of real values; with ``levels``, a bound on that of integers."""
-    model = ProbabilisticPCA(shape, latent_dim)
-    return model if levels is None else Dequantize(model, levels)
+def linear_autoencoder(data: Reals, latent_dim: int = 1) -> LinearAutoencoder:
+    """Linear autoencoder: two matrices for real values."""
+    _must_be_real(data)
+    return LinearAutoencoder(data, latent_dim)
 
 
-def linear_vae(
-    shape: tuple[int, ...],
-    levels: int | None = None,
-    latent_dim: int = 1,
-    variance: float | None = None,
-) -> LinearVAE:
-    """Probabilistic PCA of real values with a learned posterior."""
-    return LinearVAE(shape, latent_dim, variance)
+def probabilistic_pca(data: Levels | Reals, latent_dim: int = 1) -> nn.Module:
+    """Probabilistic PCA: a density of real values, or a bound on that of integers."""
+    if isinstance(data, Reals):
+        return ProbabilisticPCA(data, latent_dim)
+    return Dequantize(ProbabilisticPCA(Reals(data.shape), latent_dim), data)
 
 
-def ica(shape: tuple[int, ...], levels: int | None = None) -> ICA:
-    """As many peaked, heavy-tailed sources as there are real values."""
-    return ICA(math.prod(shape))
+def linear_vae(data: Reals, latent_dim: int = 1, variance: float | None = None) -> LinearVAE:
+    """Linear VAE: probabilistic PCA of real values with a learned posterior."""
+    _must_be_real(data)
+    return LinearVAE(data, latent_dim, variance)
+
+
+def ica(data: Reals) -> ICA:
+    """Independent components: as many peaked, heavy-tailed sources as there are real values."""
+    _must_be_real(data, row=True)
+    return ICA(data)
 
 
 def sparse_coder(
-    shape: tuple[int, ...],
-    levels: int | None = None,
-    n_atoms: int = 4,
-    penalty: float = 0.1,
-    steps: int = 50,
+    data: Reals, n_atoms: int = 4, penalty: float = 0.1, steps: int = 50
 ) -> DictionaryLearner:
-    """A dictionary whose codes FISTA finds."""
-    return DictionaryLearner(math.prod(shape), n_atoms, penalty, fista, steps)
+    """Sparse coding: a dictionary whose codes FISTA finds."""
+    _must_be_real(data, row=True)
+    return DictionaryLearner(data, n_atoms, penalty, fista, steps)
 
 
-def noisy_or(shape: tuple[int, ...], levels: int = 2, n_causes: int = 4) -> NoisyOr:
-    """Binary causes of binary findings."""
-    if levels != 2:
-        raise ValueError(f"levels must be 2 for findings that are there or not, got {levels}")
-    return NoisyOr(n_causes, math.prod(shape))
+def noisy_or(data: Levels, n_causes: int = 4) -> NoisyOr:
+    """Noisy-OR network: binary causes of binary findings."""
+    if not isinstance(data, Levels) or data.levels != 2 or len(data.shape) != 1:
+        raise ValueError(f"data must be Levels((D,), 2), there or not, got {data} {data.shape}")
+    return NoisyOr(data, n_causes)
 
-
-def _rows(seed: int, dim: int = 3, n: int = 16) -> Tensor:
-    return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed))
-
-
-def _moved_by(model: nn.Module, seed: int, std: float = 0.4) -> nn.Module:
-    """The model with its parameters moved at random."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(std * torch.empty_like(p).normal_(generator=generator))
-    return model
-
-
-def _tiny_pca(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    model, x = PCA((3,), 2), _rows(seed)
-    model.start_from(x @ _rows(seed + 1, n=3))
-    return model, x
-
-
-def _tiny_linear_autoencoder(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _moved_by(LinearAutoencoder((3,), 2), seed), _rows(seed)
-
-
-def _tiny_probabilistic_pca(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _moved_by(ProbabilisticPCA((2,), 1), seed), _rows(seed, dim=2)
-
-
-def _tiny_linear_vae(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _moved_by(LinearVAE((2,), 2), seed), _rows(seed, dim=2)
-
-
-def _tiny_ica(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _moved_by(ICA(2), seed), _rows(seed, dim=2)
-
-
-def _tiny_sparse_coder(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _moved_by(sparse_coder((3,), n_atoms=5), seed), _rows(seed)
-
-
-def _tiny_noisy_or(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randint(0, 2, (16, 5), generator=generator, dtype=torch.uint8)
-    return _moved_by(NoisyOr(3, 5), seed), x
-
-
-def _linear(name: str, title: str, build, tiny, files: str, row: str, branch, source) -> Entry:
-    """An entry of this chapter; paper and address from ``source``."""
-    return Entry(
-        name=name,
-        title=title,
-        family="linear",
-        build=build,
-        files=tuple(f"linear/{file}" for file in files.split()),
-        chapter=CHAPTER,
-        rows=(row,),
-        paper=source[0],
-        url=f"https://doi.org/{source[1]}" if source[1][0] == "1" else source[1],
-        branch=branch,
-        tiny=tiny,
-    )
-
-
-PEARSON = "Pearson (1901), On Lines and Planes of Closest Fit", "10.1080/14786440109462720"
-BALDI = "Baldi & Hornik (1989), Neural Networks and Principal Component Analysis"
-BALDI = BALDI, "10.1016/0893-6080(89)90014-2"
-TIPPING = "Tipping & Bishop (1999), Probabilistic Principal Component Analysis"
-TIPPING = TIPPING, "10.1111/1467-9868.00196"
-LUCAS = "Lucas et al. (2019), Don't Blame the ELBO!", "https://arxiv.org/abs/1911.02469"
-BELL = "Bell & Sejnowski (1995), An Information-Maximization Approach", "10.1162/neco.1995.7.6.1129"
-OLSHAUSEN = "Olshausen & Field (1996), Emergence of Simple-Cell Receptive Field Properties"
-OLSHAUSEN = OLSHAUSEN, "10.1038/381607a0"
-HECKERMAN = "Heckerman (1989), A Tractable Inference Algorithm for Diagnosing Multiple Diseases"
-HECKERMAN = HECKERMAN, "https://arxiv.org/abs/1304.1511"
 
 ENTRIES = (
-    _linear("pca", "PCA", pca, _tiny_pca, "pca.py", "R4", CODE, PEARSON),
-    _linear("linear_autoencoder", "Linear autoencoder", linear_autoencoder,
-            _tiny_linear_autoencoder, "linear_autoencoder.py", "R4", CODE, BALDI),
-    _linear("sparse_coder", "Sparse coding", sparse_coder, _tiny_sparse_coder,
-            "dictionary.py sparse_coding.py", "R1", CODE, OLSHAUSEN),
-    _linear("probabilistic_pca", "Probabilistic PCA", probabilistic_pca,
-            _tiny_probabilistic_pca, "probabilistic_pca.py", "R4", EXACT, TIPPING),
-    _linear("linear_vae", "Linear VAE", linear_vae, _tiny_linear_vae, "linear_vae.py", "R4",
-            EXACT, LUCAS),
-    _linear("ica", "Independent components", ica, _tiny_ica, "ica.py", "R6", EXACT, BELL),
-    _linear("noisy_or", "Noisy-OR network", noisy_or, _tiny_noisy_or,
-            "noisy_or.py noisy_or_bounds.py", "R7", EXACT, HECKERMAN),
-)  # fmt: skip
+    Entry(
+        pca,
+        "R4",
+        (
+            "Pearson (1901), On Lines and Planes of Closest Fit",
+            "https://doi.org/10.1080/14786440109462720",
+        ),
+        Tiny(Reals((3,)), {"latent_dim": 2}),
+        branch=("code", "linear"),
+    ),
+    Entry(
+        linear_autoencoder,
+        "R4",
+        (
+            "Baldi & Hornik (1989), Neural Networks and Principal Component Analysis",
+            "https://doi.org/10.1016/0893-6080(89)90014-2",
+        ),
+        Tiny(Reals((3,)), {"latent_dim": 2}, std=0.4),
+        branch=("code", "linear"),
+    ),
+    Entry(
+        sparse_coder,
+        "R1",
+        (
+            "Olshausen & Field (1996), Emergence of Simple-Cell Receptive Field Properties",
+            "https://doi.org/10.1038/381607a0",
+        ),
+        Tiny(Reals((3,)), {"n_atoms": 5}, std=0.4),
+        branch=("code", "linear"),
+    ),
+    Entry(
+        probabilistic_pca,
+        "R4",
+        (
+            "Tipping & Bishop (1999), Probabilistic Principal Component Analysis",
+            "https://doi.org/10.1111/1467-9868.00196",
+        ),
+        Tiny(Reals((2,)), std=0.4),
+    ),
+    Entry(
+        linear_vae,
+        "R4",
+        ("Lucas et al. (2019), Don't Blame the ELBO!", "https://arxiv.org/abs/1911.02469"),
+        Tiny(Reals((2,)), {"latent_dim": 2}, std=0.4),
+    ),
+    Entry(
+        ica,
+        "R6",
+        (
+            "Bell & Sejnowski (1995), An Information-Maximization Approach",
+            "https://doi.org/10.1162/neco.1995.7.6.1129",
+        ),
+        Tiny(Reals((2,)), std=0.4),
+    ),
+    Entry(
+        noisy_or,
+        "R7",
+        (
+            "Heckerman (1989), A Tractable Inference Algorithm for Diagnosing Multiple Diseases",
+            "https://arxiv.org/abs/1304.1511",
+        ),
+        Tiny(Levels((5,), 2), {"n_causes": 3}, std=0.4),
+    ),
+)

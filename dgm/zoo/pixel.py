@@ -1,249 +1,250 @@
-"""Pixel models of chapter 11: one network after the other under the same exact probability."""
+"""Pixel models of chapter 11: one causal network after the other under the same chain rule."""
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dgm import data
-from dgm.autoregressive.depth_upscaling import DepthUpscaling
-from dgm.autoregressive.gated_pixelcnn import GatedPixelCNN
-from dgm.autoregressive.pixel_model import PixelModel
-from dgm.autoregressive.pixelcnn import CausalStack, MaskedBlock
-from dgm.autoregressive.pixelrnn import DiagonalBiLSTM, RowLSTM
-from dgm.autoregressive.subscale import Subscale
+from dgm.autoregressive.autoregressive import Autoregressive
+from dgm.autoregressive.law import LevelLaw, LogisticMixtureLaw
+from dgm.data.dataset import Dataset
 from dgm.distribution.discretized_logistic import DiscretizedLogisticMixture
+from dgm.distribution.support import Levels
+from dgm.nets.gated_pixelcnn import GatedPixelCNN
+from dgm.nets.pixel_network import CachedPixelNetwork, PixelNetwork, n_level_features
+from dgm.nets.pixelcnn import CausalStack, MaskedBlock
+from dgm.nets.pixelrnn import DiagonalBiLSTM, RowLSTM
 from dgm.nets.resnet import ResNet
+from dgm.nets.subscale import SubscaleNetwork
+from dgm.pixel.depth_upscaling import DepthUpscaling
+from dgm.pixel.ordering import order_of_ranks, raster_order, subscale_ranks
+from dgm.pixel.size_upscaling import SizeUpscaling
 from dgm.train import Fit, fit
-from dgm.zoo.entry import Entry, Recipe
+from dgm.zoo.entry import Entry, Recipe, Tiny, start_and_fit
 
-Shape = tuple[int, ...]
-
-
-def _features(shape: Shape, levels: int) -> int:
-    """Channels of what a network sees of an image; a ValueError for data that are no images."""
-    if len(shape) != 3 or levels is None:
-        raise ValueError(f"shape is (C, H, W) and levels >= 2, got {shape} and {levels}")
-    return shape[0] * (1 + min(levels, 32))
+CHAPTER = "11_pixel_models"
+BRANCH = ("explicit", "exact", "autoregressive")
 
 
-def _stack(shape: Shape, levels: int, width: int, layers: list, **rest) -> PixelModel:
-    net = CausalStack(_features(shape, levels), shape, width, layers)
-    return PixelModel(net, shape, levels, **rest)
+def _pixel_features(data: Levels) -> int:
+    """Channels that a stack is shown of an image; a ValueError for data that are no images."""
+    if not isinstance(data, Levels) or len(data.shape) != 3:
+        raise ValueError(f"data must be images, Levels of shape (C, H, W), got {data}")
+    return n_level_features(data.shape, data.levels)
+
+
+def _slice_sides(data: Levels, scale: int) -> tuple[int, int]:
+    """Height and width of every scale-th pixel of an image, or a ValueError."""
+    _pixel_features(data)
+    _, height, width = data.shape
+    if data.shape[0] != 1 or scale < 1 or height % scale or width % scale:
+        raise ValueError(f"data must be (1, H, W), multiples of scale {scale}, got {data.shape}")
+    return height // scale, width // scale
+
+
+def _high_bits(data: Levels, step: int) -> Levels:
+    """The high bits of images, ``step`` values sharing a coarse one; or a ValueError."""
+    _pixel_features(data)
+    if not 2 <= step < data.levels:
+        raise ValueError(f"step must lie in 2 .. {data.levels - 1} for this data, got {step}")
+    return Levels(data.shape, -(-data.levels // step))
+
+
+def _pixel_chain(
+    net: type[PixelNetwork],
+    stack: nn.Module,
+    data: Levels,
+    law: nn.Module | None = None,
+    condition: Levels | None = None,
+    **rest: float,
+) -> Autoregressive:
+    """The chain rule in raster order; a softmax over the levels unless there is another law."""
+    law = law or LevelLaw(data.levels, data.dims)
+    net = net(stack, data.shape, data.levels, law.out_features, **rest)
+    return Autoregressive(net, law, data, raster_order(*data.shape), condition)
 
 
 def pixelcnn(
-    shape: Shape, levels: int, width: int = 48, blocks: int = 6, dropout: float = 0.0,
-    noise: float = 0.0,
-) -> PixelModel:  # fmt: skip
-    """Masked convolutions, blind spot and all."""
+    data: Levels, width: int = 48, blocks: int = 6, dropout: float = 0.0, noise: float = 0.0
+) -> Autoregressive:
+    """PixelCNN: masked convolutions, blind spot and all."""
     layers = [MaskedBlock(width, dropout=dropout) for _ in range(blocks)]
-    return _stack(shape, levels, width, layers, noise=noise)
+    stack = CausalStack(_pixel_features(data), data.shape, width, layers)
+    return _pixel_chain(PixelNetwork, stack, data, noise=noise)
 
 
 def row_lstm(
-    shape: Shape, levels: int, width: int = 24, blocks: int = 2, dropout: float = 0.0,
-    noise: float = 0.0,
-) -> PixelModel:  # fmt: skip
-    """A PixelRNN whose state runs down the rows."""
+    data: Levels, width: int = 24, blocks: int = 2, dropout: float = 0.0, noise: float = 0.0
+) -> Autoregressive:
+    """Row LSTM: a PixelRNN whose state runs down the rows."""
     layers = [RowLSTM(width) for _ in range(blocks)]
-    return _stack(shape, levels, width, layers, dropout=dropout, noise=noise)
+    stack = CausalStack(_pixel_features(data), data.shape, width, layers)
+    return _pixel_chain(PixelNetwork, stack, data, noise=noise, dropout=dropout)
 
 
 def diagonal_bilstm(
-    shape: Shape, levels: int, width: int = 24, blocks: int = 2, dropout: float = 0.0,
-    noise: float = 0.0,
-) -> PixelModel:  # fmt: skip
-    """A PixelRNN whose two states run along the diagonals."""
+    data: Levels, width: int = 24, blocks: int = 2, dropout: float = 0.0, noise: float = 0.0
+) -> Autoregressive:
+    """Diagonal BiLSTM: a PixelRNN whose two states run along the diagonals."""
     layers = [DiagonalBiLSTM(width) for _ in range(blocks)]
-    return _stack(shape, levels, width, layers, dropout=dropout, noise=noise)
+    stack = CausalStack(_pixel_features(data), data.shape, width, layers)
+    return _pixel_chain(PixelNetwork, stack, data, noise=noise, dropout=dropout)
 
 
 def gated_pixelcnn(
-    shape: Shape, levels: int, width: int = 32, blocks: int = 5, n_classes: int = 0,
-    dropout: float = 0.0, noise: float = 0.0,
-) -> PixelModel:  # fmt: skip
-    """Two stacks of gated convolutions: no blind spot. With labels if n_classes > 0."""
-    net = GatedPixelCNN(
-        _features(shape, levels), shape, width, blocks, n_classes=n_classes, dropout=dropout
-    )
-    return PixelModel(net, shape, levels, n_classes, noise=noise)
+    data: Levels, width: int = 32, blocks: int = 5, dropout: float = 0.0, noise: float = 0.0
+) -> Autoregressive:
+    """Gated PixelCNN: two stacks of gated convolutions, no blind spot."""
+    stack = GatedPixelCNN(_pixel_features(data), data.shape, width, blocks, dropout=dropout)
+    return _pixel_chain(CachedPixelNetwork, stack, data, noise=noise)
 
 
 def class_pixelcnn(
-    shape: Shape, levels: int, width: int = 32, blocks: int = 5, n_classes: int = 2,
-    dropout: float = 0.0, noise: float = 0.0,
-) -> PixelModel:  # fmt: skip
-    """The gated network told the label, which is summed out where it is not known."""
-    return gated_pixelcnn(shape, levels, width, blocks, n_classes, dropout, noise)
+    data: Levels,
+    width: int = 32,
+    blocks: int = 5,
+    n_classes: int = 10,
+    dropout: float = 0.0,
+    noise: float = 0.0,
+) -> Autoregressive:
+    """Gated PixelCNN with labels: told the class, which is summed out where it is not known."""
+    features, labels = _pixel_features(data), Levels((), n_classes)
+    sizes = dict(n_classes=n_classes, dropout=dropout)
+    stack = GatedPixelCNN(features, data.shape, width, blocks, **sizes)
+    return _pixel_chain(CachedPixelNetwork, stack, data, condition=labels, noise=noise)
 
 
 def pixelcnnpp(
-    shape: Shape, levels: int, width: int = 32, blocks: int = 5, components: int = 5,
-    dropout: float = 0.0, noise: float = 0.0,
-) -> PixelModel:  # fmt: skip
-    """The likelihood of PixelCNN++, a mixture of discretised logistics, on the gated network."""
-    net = GatedPixelCNN(_features(shape, levels), shape, width, blocks, dropout=dropout)
-    means = torch.linspace(-1, 1, components + 2)[1:-1]
-    start = torch.cat((torch.zeros(components), means, torch.full((components,), -2.0)))
-    law = DiscretizedLogisticMixture
-    return PixelModel(net, shape, levels, law=law, start=start, noise=noise)
-
-
-def _subscale(
-    shape: Shape, levels: int, scale: int, width: int, blocks: int, dropout: float, **rest
-) -> Subscale:
-    if len(shape) != 3 or levels is None:
-        raise ValueError(f"shape is (1, H, W) and levels >= 2, got {shape} and {levels}")
-    place = shape[1] // scale, shape[2] // scale
-    features = (7 if "given_levels" in rest else 4) * scale**2
-    encoder = ResNet(features, width, width, blocks, dropout, positions=place)
-    sizes = dict(first=3, context_dim=width, dropout=dropout)
-    decoder = GatedPixelCNN(3, (1, *place), width, blocks, **sizes)
-    return Subscale(encoder, decoder, shape, levels, scale, **rest)
+    data: Levels,
+    width: int = 32,
+    blocks: int = 5,
+    n_components: int = 5,
+    dropout: float = 0.0,
+    noise: float = 0.0,
+) -> Autoregressive:
+    """PixelCNN++ likelihood: a mixture of discretised logistics, on the gated network."""
+    stack = GatedPixelCNN(_pixel_features(data), data.shape, width, blocks, dropout=dropout)
+    law = LogisticMixtureLaw(DiscretizedLogisticMixture, data.levels, data.dims, n_components)
+    return _pixel_chain(CachedPixelNetwork, stack, data, law, noise=noise)
 
 
 def subscale(
-    shape: Shape, levels: int, scale: int = 2, width: int = 32, blocks: int = 3,
+    data: Levels,
+    scale: int = 2,
+    width: int = 32,
+    blocks: int = 3,
     dropout: float = 0.0,
-) -> Subscale:  # fmt: skip
-    """Interleaved slices, one after the other."""
-    return _subscale(shape, levels, scale, width, blocks, dropout)
+    skip: int = 0,
+    coarse_levels: int = 0,
+    top: int | None = None,
+) -> Autoregressive:
+    """Subscale pixel network: interleaved slices in turn; see `SubscaleNetwork` for the rest."""
+    place = _slice_sides(data, scale)
+    order = order_of_ranks(subscale_ranks(*data.shape[1:], scale))
+    shown = (7 if coarse_levels else 4) * scale**2
+    encoder = ResNet(shown, width, width, blocks, dropout, positions=place)
+    sizes = dict(first=3, context_dim=width, dropout=dropout)
+    decoder = GatedPixelCNN(3, (1, *place), width, blocks, **sizes)
+    rest = dict(skip=skip, coarse_levels=coarse_levels, top=top)
+    net = SubscaleNetwork(encoder, decoder, data.shape, data.levels, scale, **rest)
+    condition = Levels(data.shape, coarse_levels) if coarse_levels else None
+    return Autoregressive(net, LevelLaw(data.levels, data.dims), data, order, condition)
 
 
 def size_upscaling(
-    shape: Shape, levels: int, scale: int = 2, width: int = 32, blocks: int = 3,
-    dropout: float = 0.0,
-) -> Subscale:  # fmt: skip
-    """A gated PixelCNN for the small image, a subscale network for the rest."""
-    small = (1, shape[1] // scale, shape[2] // scale) if len(shape) == 3 else shape
-    first = gated_pixelcnn(small, levels, width, blocks, dropout=dropout)
-    return _subscale(shape, levels, scale, width, blocks, dropout, first=first)
+    data: Levels, scale: int = 2, width: int = 32, blocks: int = 3, dropout: float = 0.0
+) -> SizeUpscaling:
+    """Size upscaling: a gated PixelCNN for the small image, a subscale network for the rest."""
+    small = Levels((1, *_slice_sides(data, scale)), data.levels)
+    first = gated_pixelcnn(small, width, blocks, dropout)
+    return SizeUpscaling(first, subscale(data, scale, width, blocks, dropout, skip=1), scale)
+
+
+def _with_low_bits(coarse: nn.Module, data: Levels, step: int, *sizes: float) -> DepthUpscaling:
+    """A model of the high bits, and a subscale network for the low ones given them."""
+    rest = dict(coarse_levels=coarse.data.levels, top=data.levels)
+    return DepthUpscaling(coarse, subscale(Levels(data.shape, step), *sizes, **rest), data, step)
 
 
 def depth_upscaling(
-    shape: Shape, levels: int, step: int = 2, scale: int = 2, width: int = 32, blocks: int = 3,
-    dropout: float = 0.0,
-) -> DepthUpscaling:  # fmt: skip
-    """Coarse values of all pixels by one subscale network, fine ones by another."""
-    n_coarse = -(-levels // step) if levels else None
-    coarse = _subscale(shape, n_coarse, scale, width, blocks, dropout)
-    rest = dict(given_levels=n_coarse, top=levels)
-    fine = _subscale(shape, step, scale, width, blocks, dropout, **rest)
-    return DepthUpscaling(coarse, fine, levels, step)
+    data: Levels, step: int = 2, width: int = 32, blocks: int = 3, dropout: float = 0.0
+) -> DepthUpscaling:
+    """Depth upscaling: coarse values of all pixels by one subscale network, fine by another."""
+    coarse = subscale(_high_bits(data, step), 2, width, blocks, dropout)
+    return _with_low_bits(coarse, data, step, 2, width, blocks, dropout)
 
 
-def start_from(model: nn.Module, x: Tensor) -> None:
-    """Start every pixel at how often its levels occur in x (N, *shape), before it sees others."""
-    if hasattr(model, "background") and model.background.shape[-1] == model.levels:
-        counts = torch.nn.functional.one_hot(x.long(), model.levels).sum(0) + 0.5
-        with torch.no_grad():
-            model.background.copy_((counts / counts.sum(-1, keepdim=True)).log())
+def size_and_depth_upscaling(
+    data: Levels, step: int = 2, width: int = 32, blocks: int = 3, dropout: float = 0.0
+) -> DepthUpscaling:
+    """Size and depth upscaling: a small coarse image, a coarse one, then the fine values."""
+    coarse = size_upscaling(_high_bits(data, step), 2, width, blocks, dropout)
+    return _with_low_bits(coarse, data, step, 2, width, blocks, dropout)
 
 
-def train_pixels(model: nn.Module, seed: int, **settings) -> Fit:
-    """AdamW on the digits; averaged weights, the best by validation kept.
-
-    A model with labels trains on log p(x | y) and is chosen by log p(x), the label summed out.
-    """
-    digits = data.load("digits")
-    start_from(model, digits.train)
-    labelled = bool(getattr(model, "n_classes", 0))
-    examples = (digits.train, digits.train_y) if labelled else digits.train
-    common = dict(val=digits.val, weight_decay=0.5, warmup=50, clip_norm=1.0, progress=False)
-    return fit(model, examples, seed=seed, **common, **settings)
+def train_upscaling(model: nn.Module, dataset: Dataset, seed: int, **settings: float) -> Fit:
+    """`fit` with the small or coarse image uniform at first; the pixels between start from data."""
+    if hasattr(model, "rest"):
+        model.rest.start_from(dataset.train)
+    return fit(model, dataset.train, val=dataset.val, seed=seed, **settings)
 
 
-def _tiny(
-    build: Callable[..., nn.Module], shape: Shape = (1, 2, 3), levels: int = 3, **sizes
-) -> Callable[[int], tuple]:
-    """A small model with moved weights, a batch, and labels where the model takes them."""
-
-    def make(seed: int = 0) -> tuple:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = build(shape, levels, **sizes)
-            for parameter in model.parameters():
-                parameter.data += 0.3 * torch.randn_like(parameter)
-            x = torch.randint(0, levels, (16, *shape), dtype=torch.uint8)
-            y = torch.randint(0, getattr(model, "n_classes", 0) or 1, (16,))
-        return (model.eval(), x, y) if getattr(model, "n_classes", 0) else (model.eval(), x)
-
-    return make
+_BUDGET = dict(steps=700, batch_size=32, lr=5e-3, average=0.997, weight_decay=0.5, warmup=50)
+_BUDGET |= dict(clip_norm=1.0, progress=False)
 
 
-_BASE = dict(steps=700, batch_size=32, lr=5e-3, average=0.997)
-RNN = "van den Oord, Kalchbrenner and Kavukcuoglu (2016)", "https://arxiv.org/abs/1601.06759"
-GATED = "van den Oord et al. (2016)", "https://arxiv.org/abs/1606.05328"
-PLUS = "Salimans, Karpathy, Chen and Kingma (2017)", "https://arxiv.org/abs/1701.05517"
-SPN = "Menick and Kalchbrenner (2019)", "https://arxiv.org/abs/1812.01608"
+def _on_digits(
+    budget: dict = _BUDGET, train: Callable = start_and_fit, **sizes: float
+) -> dict[str, Recipe]:
+    """The recipe of the chapter's comparison on 8 by 8 digits: one budget for all but one."""
+    return dict(digits=Recipe(sizes, budget, train, seeds=3))
 
 
-def _entry(
-    name: str, title: str, build: Callable, tiny: Callable, files: str, rows: str, source: tuple,
-    **sizes,
-) -> Entry:  # fmt: skip
-    """What the entries share; ``sizes`` are those of the recipe on digits."""
-    settings = sizes.pop("settings", _BASE)
-    return Entry(
-        name=name,
-        title=title,
-        family="autoregressive",
-        build=build,
-        files=tuple(f"autoregressive/{file}.py" for file in files.split()),
-        chapter="11_pixel_models",
-        rows=tuple(rows.split()),
-        paper=source[0],
-        url=source[1],
-        branch=("explicit", "exact", "autoregressive"),
-        tiny=tiny,
-        recipes={"digits": Recipe(sizes, train_pixels, settings, seeds=3)},
-    )
+_ON_MNIST = Recipe(  # not run yet
+    dict(width=64, blocks=8, dropout=0.1, noise=0.02),
+    dict(
+        steps=30_000, batch_size=64, lr=2e-3, weight_decay=0.05, warmup=500, clip_norm=1.0,
+        average=0.9995, eval_every=1000,
+    ),
+    scale="gpu",
+)  # fmt: skip
 
+PIXEL_RNN = "van den Oord, Kalchbrenner and Kavukcuoglu (2016)", "https://arxiv.org/abs/1601.06759"
+GATED_PIXELS = "van den Oord et al. (2016)", "https://arxiv.org/abs/1606.05328"
+PIXEL_PLUS = "Salimans, Karpathy, Chen and Kingma (2017)", "https://arxiv.org/abs/1701.05517"
+SUBSCALE = "Menick and Kalchbrenner (2019)", "https://arxiv.org/abs/1812.01608"
+_GRID, _SQUARE, _DEEP = Levels((1, 2, 3), 3), Levels((1, 4, 4), 2), Levels((1, 4, 4), 3)
+_STACK, _LAYER = dict(width=6, blocks=2), dict(width=6, blocks=1)
+_NOISY, _LSTM = dict(dropout=0.3, noise=0.1), dict(dropout=0.3, noise=0.1, width=40)
+_TOLD = dict(_BUDGET, steps=1500, lr=7e-3, average=0.998)
+_BITS = dict(train=train_upscaling, step=4, dropout=0.3)
 
 ENTRIES = (
-    _entry(
-        "pixelcnn", "PixelCNN", pixelcnn, _tiny(pixelcnn, width=8, blocks=2),
-        "pixelcnn pixel_model", "A3", RNN, width=64, dropout=0.2, noise=0.1,
+    Entry(
+        pixelcnn, "A3", PIXEL_RNN, Tiny(_GRID, dict(width=8, blocks=2)),
+        _on_digits(width=64, dropout=0.2, noise=0.1),
     ),
-    _entry(
-        "row_lstm", "Row LSTM", row_lstm, _tiny(row_lstm, width=6, blocks=1),
-        "pixelrnn pixelcnn pixel_model", "A2", RNN, width=40, dropout=0.3, noise=0.1,
+    Entry(row_lstm, "A2", PIXEL_RNN, Tiny(_GRID, _LAYER), _on_digits(**_LSTM)),
+    Entry(diagonal_bilstm, "A2", PIXEL_RNN, Tiny(_GRID, _LAYER), _on_digits(**_LSTM)),
+    Entry(
+        gated_pixelcnn, "A2 A3", GATED_PIXELS, Tiny(_GRID, _STACK),
+        _on_digits(**_NOISY) | {"mnist": _ON_MNIST},
     ),
-    _entry(
-        "diagonal_bilstm", "Diagonal BiLSTM", diagonal_bilstm,
-        _tiny(diagonal_bilstm, width=6, blocks=1),
-        "pixelrnn pixelcnn pixel_model", "A2", RNN, width=40, dropout=0.3, noise=0.1,
+    Entry(
+        pixelcnnpp, "A3", PIXEL_PLUS, Tiny(_GRID, _STACK | {"n_components": 2}),
+        _on_digits(**_NOISY),
     ),
-    _entry(
-        "gated_pixelcnn", "Gated PixelCNN", gated_pixelcnn,
-        _tiny(gated_pixelcnn, width=6, blocks=2),
-        "gated_pixelcnn pixel_model", "A2 A3", GATED, dropout=0.3, noise=0.1,
+    Entry(
+        class_pixelcnn, "A2 A3", GATED_PIXELS, Tiny(_GRID, _STACK | {"n_classes": 2}),
+        _on_digits(_TOLD, n_classes=10, width=36, dropout=0.3, noise=0.2),
     ),
-    _entry(
-        "pixelcnnpp", "PixelCNN++ likelihood", pixelcnnpp,
-        _tiny(pixelcnnpp, width=6, blocks=2, components=2),
-        "gated_pixelcnn pixel_model", "A3", PLUS, dropout=0.3, noise=0.1,
+    Entry(subscale, "A4", SUBSCALE, Tiny(_SQUARE, _STACK), _on_digits(dropout=0.3)),
+    Entry(
+        size_upscaling, "A4", SUBSCALE, Tiny(_SQUARE, _STACK),
+        _on_digits(train=train_upscaling, dropout=0.3),
     ),
-    _entry(
-        "class_pixelcnn", "Gated PixelCNN with labels", class_pixelcnn,
-        _tiny(class_pixelcnn, width=6, blocks=2),
-        "gated_pixelcnn pixel_model", "A2 A3", GATED, n_classes=10, width=36, dropout=0.3,
-        noise=0.2, settings=_BASE | dict(steps=1500, lr=7e-3, average=0.998),
-    ),
-    _entry(
-        "subscale", "Subscale pixel network", subscale,
-        _tiny(subscale, (1, 4, 4), 2, width=6, blocks=2),
-        "subscale gated_pixelcnn", "A4", SPN, dropout=0.3,
-    ),
-    _entry(
-        "size_upscaling", "Size upscaling", size_upscaling,
-        _tiny(size_upscaling, (1, 4, 4), 2, width=6, blocks=2),
-        "subscale gated_pixelcnn pixel_model", "A4", SPN, dropout=0.3,
-    ),
-    _entry(
-        "depth_upscaling", "Depth upscaling", depth_upscaling,
-        _tiny(depth_upscaling, (1, 4, 4), 3, width=6, blocks=2),
-        "depth_upscaling subscale gated_pixelcnn", "A4", SPN, step=4, width=24, dropout=0.3,
+    Entry(depth_upscaling, "A4", SUBSCALE, Tiny(_DEEP, _STACK), _on_digits(width=24, **_BITS)),
+    Entry(
+        size_and_depth_upscaling, "A4", SUBSCALE, Tiny(_DEEP, _STACK),
+        _on_digits(width=20, **_BITS),
     ),
 )  # fmt: skip

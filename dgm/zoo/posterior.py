@@ -1,206 +1,248 @@
-"""The ladder of posteriors of chapter 06: one base VAE, and layers on top of its Gaussian."""
+"""The two ladders of chapter 06 over one base VAE: richer posteriors, learned priors."""
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dgm import data
-from dgm.distribution.likelihood import CategoricalLikelihood
+from dgm.autoregressive.autoregressive import Autoregressive
+from dgm.autoregressive.law import MixtureLaw
+from dgm.distribution.likelihood import SoftmaxDecoder
 from dgm.distribution.normal import StandardNormal
+from dgm.distribution.support import Levels, Reals
+from dgm.flow.coupling import AffineCoupling
+from dgm.flow.flow import Flow
+from dgm.mixture.gaussian_mixture import GaussianMixture
+from dgm.nets.conv import ImageDecoder, ImageEncoder
 from dgm.nets.level_logits import LevelLogits
 from dgm.nets.masked_mlp import MaskedMLP
 from dgm.nets.mlp import MLP
+from dgm.posterior.flow_posterior import FlowEncoder
+from dgm.posterior.full_covariance import FullCovariance
+from dgm.posterior.householder import Householder
+from dgm.posterior.inverse_autoregressive import InverseAutoregressive
+from dgm.posterior.planar import Planar
+from dgm.posterior.sylvester import HouseholderBasis, OrthogonalBasis, ReversalBasis, Sylvester
+from dgm.posterior.vamp_prior import VampPrior
 from dgm.train import Fit, fit
-from dgm.vae.flow_posterior import FlowPosterior
-from dgm.vae.householder import Householder
-from dgm.vae.inverse_autoregressive import InverseAutoregressive
-from dgm.vae.planar import Planar
-from dgm.vae.sylvester import HouseholderBasis, OrthogonalBasis, ReversalBasis, Sylvester
+from dgm.train.jitter import Jitter
+from dgm.vae.gaussian_posterior import GaussianEncoder
 from dgm.vae.vae import VAE
-from dgm.zoo.entry import Entry, Recipe
-from dgm.zoo.vae import Jitter
+from dgm.zoo.entry import Entry, Recipe, Tiny
 
-Shape = tuple[int, ...]
+CHAPTER = "06_posteriors_and_priors"
+BRANCH = ("explicit", "bound", "latent")
 
 
-def base_vae(
-    shape: Shape,
-    levels: int,
-    layers: Iterable[nn.Module] = (),
-    prior: nn.Module | None = None,
+def gaussian_vae(
+    data: Levels,
     latent_dim: int = 8,
     width: int = 128,
     dropout: float = 0.2,
+    layers: Iterable[nn.Module] = (),
+    prior: nn.Module | None = None,
+    log_std: bool = True,
 ) -> VAE:
-    """What all rungs share: perceptrons, a Gaussian start, a categorical likelihood, N(0, I)."""
-    n_pixels = math.prod(shape)
-    read = MLP(n_pixels, width // 2, (width,), dropout, nn.GELU)
-    encoder = nn.Sequential(nn.Flatten(), read, nn.GELU())
-    posterior = FlowPosterior(encoder, nn.Linear(width // 2, 2 * latent_dim), layers, levels)
-    tilt = MLP(latent_dim, 3 * n_pixels, (width, width), dropout, nn.GELU)
-    likelihood = CategoricalLikelihood(LevelLogits(tilt, n_pixels, levels, 3), shape, levels)
-    return VAE(posterior, likelihood, StandardNormal((latent_dim,)) if prior is None else prior)
+    """VAE, Gaussian posterior: perceptrons and N(0, I), what all rungs of both ladders share.
+
+    ``layers`` go on top of the Gaussian, ``prior`` in the place of N(0, I).
+    """
+    if not isinstance(data, Levels):
+        raise ValueError(f"data must be integers as stored (Levels), got {data}")
+    hidden, context = (width, width), width // 2
+    read = MLP(data.dims, context, (width,), dropout, nn.GELU)
+    start = GaussianEncoder(nn.Linear(context, 2 * latent_dim), latent_dim, log_std=log_std)
+    encoder = FlowEncoder(nn.Sequential(nn.Flatten(), read, nn.GELU()), start, layers)
+    tilt = LevelLogits(
+        MLP(latent_dim, 3 * data.dims, hidden, dropout, nn.GELU), data.dims, data.levels, 3
+    )
+    prior = StandardNormal((latent_dim,)) if prior is None else prior
+    return VAE(data, encoder, SoftmaxDecoder(tilt, data), prior)
 
 
-def _read(width: int, n: int) -> nn.Module:
-    """n parameters of a layer, read off the context."""
-    return nn.Linear(width // 2, n)
+def log_variance_vae(data: Levels, latent_dim: int = 8, width: int = 128) -> VAE:
+    """VAE, Gaussian posterior by log variances: the same laws; its width moves half as fast."""
+    return gaussian_vae(data, latent_dim, width, log_std=False)
 
 
-def gaussian_vae(shape: Shape, levels: int, latent_dim: int = 8, width: int = 128) -> VAE:
-    """The lowest rung of both ladders: diagonal Gaussian, standard normal prior."""
-    return base_vae(shape, levels, latent_dim=latent_dim, width=width)
+def full_covariance_vae(data: Levels, latent_dim: int = 8, width: int = 128) -> VAE:
+    """VAE, Gaussian posterior with a full covariance: a triangular layer on the diagonal one."""
+    read = nn.Linear(width // 2, latent_dim * (latent_dim - 1) // 2)
+    layers = [FullCovariance(read, latent_dim)]
+    return gaussian_vae(data, latent_dim, width, layers=layers)
 
 
 def householder_vae(
-    shape: Shape, levels: int, latent_dim: int = 8, width: int = 128, reflections: int = 8
+    data: Levels, latent_dim: int = 8, width: int = 128, reflections: int = 8
 ) -> VAE:
-    """A Gaussian whose axes turn with the image."""
-    layer = Householder(_read(width, latent_dim), latent_dim, reflections)
-    return base_vae(shape, levels, [layer], latent_dim=latent_dim, width=width)
+    """VAE, Householder flow: a Gaussian whose axes turn with the image."""
+    layers = [Householder(nn.Linear(width // 2, latent_dim), latent_dim, reflections)]
+    return gaussian_vae(data, latent_dim, width, layers=layers)
 
 
-def planar_vae(
-    shape: Shape, levels: int, latent_dim: int = 8, width: int = 128, n_layers: int = 8
-) -> VAE:
-    """Planar layers: one hidden unit each."""
-    size = 2 * latent_dim + 1
-    layers = [Planar(_read(width, size), latent_dim) for _ in range(n_layers)]
-    return base_vae(shape, levels, layers, latent_dim=latent_dim, width=width)
+def planar_vae(data: Levels, latent_dim: int = 8, width: int = 128, n_layers: int = 8) -> VAE:
+    """VAE, planar flow: layers of one hidden unit each."""
+    reads = [nn.Linear(width // 2, 2 * latent_dim + 1) for _ in range(n_layers)]
+    layers = [Planar(read, latent_dim) for read in reads]
+    return gaussian_vae(data, latent_dim, width, layers=layers)
 
 
-def _sylvester(width: int, m: int, bases: Iterable[nn.Module]) -> list[nn.Module]:
-    return [Sylvester(_read(width, m * (m + 2)), basis, m) for basis in bases]
-
-
-def orthogonal_sylvester_vae(
-    shape: Shape,
-    levels: int,
-    latent_dim: int = 8,
-    width: int = 128,
-    n_vectors: int = 4,
-    n_layers: int = 4,
-) -> VAE:
-    """O-SNF: each layer has an orthonormal basis of a part of the latent space."""
-    d, m = latent_dim, n_vectors
-    bases = [OrthogonalBasis(_read(width, d * m), d, m) for _ in range(n_layers)]
-    return base_vae(shape, levels, _sylvester(width, m, bases), latent_dim=d, width=width)
-
-
-def householder_sylvester_vae(
-    shape: Shape,
-    levels: int,
-    latent_dim: int = 8,
-    width: int = 128,
-    reflections: int = 4,
-    n_layers: int = 4,
-) -> VAE:
-    """H-SNF: each layer's basis is a product of reflections."""
-    d, size = latent_dim, latent_dim * reflections
-    bases = [HouseholderBasis(_read(width, size), d, reflections) for _ in range(n_layers)]
-    return base_vae(shape, levels, _sylvester(width, d, bases), latent_dim=d, width=width)
+def _sylvester(bases: Iterable[nn.Module], context: int, m: int) -> list[nn.Module]:
+    """A Sylvester layer of m hidden units on every basis."""
+    return [Sylvester(nn.Linear(context, m * (m + 2)), basis, m) for basis in bases]
 
 
 def triangular_sylvester_vae(
-    shape: Shape, levels: int, latent_dim: int = 8, width: int = 128, n_layers: int = 4
+    data: Levels, latent_dim: int = 8, width: int = 128, n_layers: int = 4
 ) -> VAE:
-    """T-SNF: the coordinates as they are and reversed, in turns."""
+    """VAE, Sylvester flow (triangular): the coordinates as they are and reversed, in turns."""
     bases = [ReversalBasis(latent_dim, reverse=bool(i % 2)) for i in range(n_layers)]
-    return base_vae(
-        shape, levels, _sylvester(width, latent_dim, bases), latent_dim=latent_dim, width=width
-    )
+    layers = _sylvester(bases, width // 2, latent_dim)
+    return gaussian_vae(data, latent_dim, width, layers=layers)
+
+
+def householder_sylvester_vae(
+    data: Levels, latent_dim: int = 8, width: int = 128, reflections: int = 4, n_layers: int = 4
+) -> VAE:
+    """VAE, Sylvester flow (Householder): each layer's basis is a product of reflections."""
+    reads = [nn.Linear(width // 2, latent_dim * reflections) for _ in range(n_layers)]
+    bases = [HouseholderBasis(read, latent_dim, reflections) for read in reads]
+    layers = _sylvester(bases, width // 2, latent_dim)
+    return gaussian_vae(data, latent_dim, width, layers=layers)
+
+
+def orthogonal_sylvester_vae(
+    data: Levels, latent_dim: int = 8, width: int = 128, n_vectors: int = 4, n_layers: int = 4
+) -> VAE:
+    """VAE, Sylvester flow (orthogonal): each layer moves a part of the latent space."""
+    reads = [nn.Linear(width // 2, latent_dim * n_vectors) for _ in range(n_layers)]
+    bases = [OrthogonalBasis(read, latent_dim, n_vectors) for read in reads]
+    layers = _sylvester(bases, width // 2, n_vectors)
+    return gaussian_vae(data, latent_dim, width, layers=layers)
 
 
 def iaf_vae(
-    shape: Shape,
-    levels: int,
-    latent_dim: int = 8,
-    width: int = 128,
-    iaf_width: int = 40,
-    n_layers: int = 4,
-    open_gate: float = 4.0,
+    data: Levels, latent_dim: int = 8, width: int = 128, iaf_width: int = 40, n_layers: int = 4
 ) -> VAE:
-    """Inverse autoregressive layers, near the identity at the start."""
-    layers = []
-    for _ in range(n_layers):
-        net = MaskedMLP(latent_dim, 2, iaf_width, width // 2)
-        layers.append(InverseAutoregressive(net, open_gate))
-    return base_vae(shape, levels, layers, latent_dim=latent_dim, width=width)
+    """VAE, inverse autoregressive flow: layers near the identity at the start."""
+    nets = [MaskedMLP(latent_dim, 2, iaf_width, width // 2) for _ in range(n_layers)]
+    layers = [InverseAutoregressive(net, open_gate=4.0) for net in nets]
+    return gaussian_vae(data, latent_dim, width, layers=layers)
 
 
-def train_posterior(
-    model: VAE, seed: int, steps: int = 2000, warm: int = 400, beta: float = 0.3
+def mixture_prior_vae(
+    data: Levels, latent_dim: int = 8, width: int = 128, n_components: int = 32
+) -> VAE:
+    """VAE, mixture prior: a mixture of Gaussians in the place of N(0, I)."""
+    prior = GaussianMixture(n_components, Reals((latent_dim,)))
+    return gaussian_vae(data, latent_dim, width, prior=prior)
+
+
+def vamp_prior_vae(data: Levels, latent_dim: int = 8, width: int = 128, n_inputs: int = 32) -> VAE:
+    """VAE, VampPrior: the posteriors of learned pseudo-inputs as the prior."""
+    model = gaussian_vae(data, latent_dim, width)
+    model.prior = VampPrior(model.encoder, n_inputs, data)
+    return model
+
+
+def flow_prior_vae(
+    data: Levels, latent_dim: int = 8, width: int = 128, flow_width: int = 48, n_layers: int = 6
+) -> VAE:
+    """VAE, flow prior: RealNVP couplings over the codes."""
+    sizes = (latent_dim // 2, latent_dim, (flow_width,))
+    nets = [MLP(*sizes, dropout=0.2, zero_last=True) for _ in range(n_layers)]
+    base = StandardNormal((latent_dim,))
+    prior = Flow([AffineCoupling(net) for net in nets], base, Reals((latent_dim,)))
+    return gaussian_vae(data, latent_dim, width, prior=prior)
+
+
+def _chain_prior(latent_dim: int, width: int, n_components: int, dropout: float) -> Autoregressive:
+    """p(z) as a product of mixtures of Gaussians, each coordinate given those before it."""
+    law = MixtureLaw(latent_dim, n_components)
+    net = MaskedMLP(latent_dim, law.out_features, width, dropout=dropout)
+    return Autoregressive(net, law, Reals((latent_dim,)))
+
+
+def autoregressive_prior_vae(
+    data: Levels, latent_dim: int = 8, width: int = 128, prior_width: int = 64
+) -> VAE:
+    """VAE, autoregressive prior: each code coordinate a mixture given those before it."""
+    prior = _chain_prior(latent_dim, prior_width, n_components=4, dropout=0.2)
+    return gaussian_vae(data, latent_dim, width, prior=prior)
+
+
+def sylvester_conv_vae(
+    data: Levels, latent_dim: int = 16, width: int = 40, n_layers: int = 3, dropout: float = 0.0
+) -> VAE:
+    """VAE, Sylvester posterior and autoregressive prior: the best of both, on convolutions."""
+    if not isinstance(data, Levels) or len(data.shape) != 3:
+        raise ValueError(f"data must be images (C, H, W) of levels, got {data} {data.shape}")
+    context, d = 48, latent_dim
+    read = nn.Sequential(ImageEncoder(data.shape, context, width, 1, dropout), nn.GELU())
+    bases = (HouseholderBasis(nn.Linear(context, 4 * d), d, 4) for _ in range(n_layers))
+    layers = _sylvester(bases, context, d)
+    start = GaussianEncoder(nn.Linear(context, 2 * d), d, log_std=True)
+    encoder = FlowEncoder(read, start, layers)
+    net = ImageDecoder(d, data.shape, data.levels, width, 1, dropout)
+    return VAE(data, encoder, SoftmaxDecoder(net, data), _chain_prior(d, 64, 4, dropout))
+
+
+def train_warm(
+    model: VAE, dataset: Any, seed: int, steps: int = 2000, warm: int = 400, beta: float = 0.3
 ) -> Fit:
     """``warm`` steps with a light KL term, so that the codes get used; then the bound itself.
 
-    Jittered digits at first; weights averaged, the best by validation kept.
+    Jittered pictures in the first 70 %; weights averaged, the best by validation kept.
     """
-    digits = data.load("digits")
-    model.likelihood.net.start_from(digits.train)
-    if hasattr(model.prior, "start_from") and hasattr(model.prior, "pseudo_inputs"):
-        model.prior.start_from(digits.train)
-    jitter = Jitter(digits.levels, round(0.7 * (warm + steps)), shift=0.25, turn=0.09)
-    common = dict(lr=2e-3, weight_decay=0.1, clip_norm=1.0, augment=jitter, progress=False)
+    model.start_from(dataset.train)
+    if isinstance(model.prior, VampPrior):
+        model.prior.start_from(dataset.train)
+    jitter = dict(levels=dataset.levels, until=round(0.7 * (warm + steps)), shift=0.25, turn=0.09)
+    common = dict(lr=2e-3, weight_decay=0.1, clip_norm=1.0, progress=False)
+    first, rest = Jitter(**jitter), Jitter(**jitter, done=warm)
+    begin = dict(steps=warm, schedule="constant", seed=seed, augment=first)
+    go_on = dict(steps=steps, average=0.998, warmup=50, seed=seed + 1000, augment=rest)
     model.beta = beta
-    fit(model, digits.train, steps=warm, schedule="constant", seed=seed, **common)
+    fit(model, dataset.train, **begin, **common)
     model.beta = 1.0
-    return fit(model, digits, steps=steps, average=0.998, warmup=50, seed=seed + 1000, **common)
+    return fit(model, dataset, **go_on, **common)
 
 
-def tiny_vae(build: Callable[..., VAE], **sizes) -> Callable[[int], tuple[nn.Module, Tensor]]:
-    """A small randomised model of 2 by 2 images with three grey levels, and a batch of them."""
-
-    def make(seed: int = 0) -> tuple[nn.Module, Tensor]:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = build((1, 2, 2), 3, latent_dim=2, width=8, **sizes).eval()
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    parameter.add_(0.2 * torch.randn_like(parameter))
-            return model, torch.randint(3, (16, 1, 2, 2), dtype=torch.uint8)
-
-    return make
-
-
-_SHARED = "vae/vae.py vae/flow_posterior.py distribution/likelihood.py distribution/normal.py"
-
-
-def rung(build: Callable, title: str, files: str, source: tuple, recipe=None, **tiny) -> Entry:
-    """An entry of chapter 06; it is called what its builder is called."""
-    return Entry(
-        name=build.__name__,
-        title=title,
-        family="vae",
-        build=build,
-        files=tuple(f"{_SHARED} {files}".split()),
-        chapter="06_posteriors_and_priors",
-        rows=("V20",),
-        paper=source[0],
-        url=source[1],
-        branch=("explicit", "bound", "latent"),
-        tiny=tiny_vae(build, **tiny),
-        recipes={"digits": recipe or Recipe({}, train_posterior, seeds=3)},
-    )
+_DIGITS = {"digits": Recipe(train=train_warm, seeds=3)}
+_BEST = Recipe(dict(dropout=0.33), dict(steps=2000, warm=300), train_warm, seeds=3)
+_LARGE = dict(steps=30_000, lr=1e-3, eval_every=1000)
+_MNIST = {"mnist": Recipe(dict(latent_dim=32, width=512), _LARGE, scale="gpu")}
+_KINGMA14 = ("Kingma and Welling (2014)", "https://arxiv.org/abs/1312.6114")
+_KINGMA19 = ("Kingma and Welling (2019), section 2.5", "https://arxiv.org/abs/1906.02691")
+_REZENDE = ("Rezende and Mohamed (2015)", "https://arxiv.org/abs/1505.05770")
+_TOMCZAK = ("Tomczak and Welling (2016)", "https://arxiv.org/abs/1611.09630")
+_BERG = (
+    "van den Berg, Hasenclever, Tomczak and Welling (2018)",
+    "https://arxiv.org/abs/1803.05649",
+)
+_KINGMA16 = ("Kingma et al. (2016)", "https://arxiv.org/abs/1606.04934")
+_DILOK = ("Dilokthanakul et al. (2016)", "https://arxiv.org/abs/1611.02648")
+_VAMP = ("Tomczak and Welling (2018)", "https://arxiv.org/abs/1705.07120")
+_CHEN = ("Chen et al. (2017)", "https://arxiv.org/abs/1611.02731")
 
 
-_REZENDE = "Rezende and Mohamed (2015)", "https://arxiv.org/abs/1505.05770"
-_TOMCZAK = "Tomczak and Welling (2016)", "https://arxiv.org/abs/1611.09630"
-_BERG = "van den Berg, Hasenclever, Tomczak and Welling (2018)", "https://arxiv.org/abs/1803.05649"
-_KINGMA = "Kingma et al. (2016)", "https://arxiv.org/abs/1606.04934"
-_AUTO = "Kingma and Welling (2014)", "https://arxiv.org/abs/1312.6114"
+def _tiny(**sizes: int) -> Tiny:
+    return Tiny(Levels((1, 2, 2), 3), dict(latent_dim=2, width=8) | sizes, std=0.2)
+
 
 ENTRIES = (
-    rung(gaussian_vae, "VAE, Gaussian posterior", "", _AUTO),
-    rung(householder_vae, "VAE, Householder flow", "vae/householder.py", _TOMCZAK, reflections=2),
-    rung(planar_vae, "VAE, planar flow", "vae/planar.py", _REZENDE, n_layers=2),
-    rung(triangular_sylvester_vae, "VAE, Sylvester flow (triangular)", "vae/sylvester.py", _BERG,
-          n_layers=2),
-    rung(householder_sylvester_vae, "VAE, Sylvester flow (Householder)", "vae/sylvester.py",
-          _BERG, n_layers=2, reflections=2),
-    rung(orthogonal_sylvester_vae, "VAE, Sylvester flow (orthogonal)", "vae/sylvester.py", _BERG,
-          n_layers=2, n_vectors=2),
-    rung(iaf_vae, "VAE, inverse autoregressive flow", "vae/inverse_autoregressive.py", _KINGMA,
-          n_layers=2, iaf_width=8),
-)  # fmt: skip
+    Entry(gaussian_vae, "V20", _KINGMA14, _tiny(), _DIGITS | _MNIST),
+    Entry(log_variance_vae, "V20", _KINGMA14, _tiny(), _DIGITS),
+    Entry(full_covariance_vae, "V20", _KINGMA19, _tiny(), _DIGITS),
+    Entry(householder_vae, "V20", _TOMCZAK, _tiny(reflections=2), _DIGITS),
+    Entry(planar_vae, "V20", _REZENDE, _tiny(n_layers=2), _DIGITS),
+    Entry(triangular_sylvester_vae, "V20", _BERG, _tiny(n_layers=2), _DIGITS),
+    Entry(householder_sylvester_vae, "V20", _BERG, _tiny(n_layers=2, reflections=2), _DIGITS),
+    Entry(orthogonal_sylvester_vae, "V20", _BERG, _tiny(n_layers=2, n_vectors=2), _DIGITS),
+    Entry(iaf_vae, "V20", _KINGMA16, _tiny(n_layers=2, iaf_width=8), _DIGITS | _MNIST),
+    Entry(mixture_prior_vae, "V20", _DILOK, _tiny(n_components=3), _DIGITS),
+    Entry(vamp_prior_vae, "V20", _VAMP, _tiny(n_inputs=3), _DIGITS),
+    Entry(flow_prior_vae, "V20", _CHEN, _tiny(n_layers=2, flow_width=8), _DIGITS),
+    Entry(autoregressive_prior_vae, "V20", _CHEN, _tiny(prior_width=8), _DIGITS),
+    Entry(sylvester_conv_vae, "V20", _BERG, _tiny(n_layers=2), {"digits": _BEST}),
+)

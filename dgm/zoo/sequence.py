@@ -1,158 +1,157 @@
-"""Sequence models of the zoo: WaveNet, LSTM and Transformer behind one law of tokens."""
+"""Chapter 12: WaveNet, LSTM and Transformer as laws of tokens: digits, text and sound."""
 
-import torch
 from torch import Tensor, nn
 
-from dgm import data
-from dgm.autoregressive.lstm import RecurrentBackbone
-from dgm.autoregressive.token_model import TokenModel
-from dgm.autoregressive.transformer import Transformer
-from dgm.autoregressive.wavenet import WaveNet
+from dgm.autoregressive.autoregressive import Autoregressive
+from dgm.autoregressive.law import LevelLaw
+from dgm.data.dataset import Dataset
+from dgm.distribution.support import Levels
+from dgm.nets.lstm import RecurrentBackbone
+from dgm.nets.tokens import TokenNet
+from dgm.nets.transformer import Transformer
+from dgm.nets.wavenet import WaveNet
 from dgm.train import Fit, fit
-from dgm.zoo.entry import Entry, Recipe
+from dgm.zoo.entry import Entry, Recipe, Tiny
 
-BRANCH = ("explicit", "exact", "autoregressive")
 CHAPTER = "12_sequences"
+BRANCH = ("explicit", "exact", "autoregressive")
+
+
+def _over_tokens(backbone: nn.Module, data: Levels, places: bool, dropout: float) -> Autoregressive:
+    """The backbone behind a start symbol and a shift, in front of a softmax over the levels."""
+    if not isinstance(data, Levels):
+        raise ValueError(f"data must be Levels, got {data} of shape {data.shape}")
+    net = TokenNet(backbone, data.levels, data.dims, places, dropout)
+    return Autoregressive(net, LevelLaw(data.levels, data.dims, background=False), data)
 
 
 def wavenet(
-    shape: tuple[int, ...],
-    levels: int,
+    data: Levels,
     width: int = 48,
     n_layers: int = 6,
     n_blocks: int = 1,
     dropout: float = 0.0,
     places: bool = False,
-    length: int | None = None,
-) -> TokenModel:
-    """Dilated convolutions over tokens; ``length`` stands in for that of a sequence's shape."""
-    net = WaveNet(width, n_layers, n_blocks, dropout)
-    return TokenModel(net, (length,) if length else shape, levels, places, dropout)
+) -> Autoregressive:
+    """WaveNet: dilated convolutions over tokens."""
+    return _over_tokens(WaveNet(width, n_layers, n_blocks, dropout), data, places, dropout)
 
 
 def token_lstm(
-    shape: tuple[int, ...],
-    levels: int,
+    data: Levels,
     width: int = 96,
     n_layers: int = 1,
     dropout: float = 0.0,
     places: bool = False,
-    length: int | None = None,
-) -> TokenModel:
-    """LSTM cells over tokens."""
-    net = RecurrentBackbone(width, n_layers, dropout)
-    return TokenModel(net, (length,) if length else shape, levels, places, dropout)
+) -> Autoregressive:
+    """LSTM: cells over tokens."""
+    return _over_tokens(RecurrentBackbone(width, n_layers, dropout), data, places, dropout)
 
 
 def transformer(
-    shape: tuple[int, ...],
-    levels: int,
+    data: Levels,
     width: int = 48,
     n_layers: int = 2,
     n_heads: int = 4,
     dropout: float = 0.0,
     places: bool = False,
-    length: int | None = None,
-) -> TokenModel:
-    """Attention over tokens."""
-    net = Transformer(width, n_layers, n_heads, dropout)
-    return TokenModel(net, (length,) if length else shape, levels, places, dropout)
+) -> Autoregressive:
+    """Transformer: attention over tokens."""
+    return _over_tokens(Transformer(width, n_layers, n_heads, dropout), data, places, dropout)
 
 
-def train_digit_tokens(model: TokenModel, seed: int, lr: float, weight_decay: float) -> Fit:
-    """The digits as 64 tokens of 17 levels; weights averaged, the best by validation kept."""
-    return fit(
-        model,
-        data.load("digits"),
-        steps=600,
-        batch_size=64,
-        lr=lr,
-        weight_decay=weight_decay,
-        warmup=50,
-        clip_norm=1.0,
-        average=0.99,
-        seed=seed,
-    )
+class _AnyLength(nn.Module):
+    """The loss of sequences of any length, by the network of a model without places."""
+
+    def __init__(self, model: Autoregressive):
+        super().__init__()
+        self.model = model
+
+    def loss(self, x: Tensor) -> Tensor:
+        """-log p(x), (B,) nats, of sequences x (B, T) of any length T."""
+        data = Levels(tuple(x.shape[1:]), self.model.data.levels)
+        return Autoregressive(self.model.net, self.model.law, data).loss(x)
 
 
-def train_text(model: TokenModel, seed: int, lr: float) -> Fit:
-    """Help pages in overlapping windows as long as the model's; validated on windows of 64."""
-    text = data.load("text")
-    return fit(
-        model,
-        text.train.flatten().unfold(0, model.length, 16),  # (N, length), one every 16 characters
-        val=text.val,
-        steps=600,
-        batch_size=32,
-        lr=lr,
-        weight_decay=0.01,
-        warmup=50,
-        clip_norm=1.0,
-        average=0.98,
-        seed=seed,
-    )
+def train_text(
+    model: Autoregressive, dataset: Dataset, seed: int, length: int, **settings: object
+) -> Fit:
+    """Train on overlapping windows of ``length`` characters, one every 16; validate on the set's.
+
+    No weight of the network knows how long a sequence is, so the model keeps its own length.
+    """
+    windows = dataset.train.flatten().unfold(0, length, 16)  # (N, length)
+    return fit(_AnyLength(model), windows, val=dataset.val, seed=seed, **settings)
 
 
-def _tiny(build, seed: int, **sizes) -> tuple[nn.Module, Tensor]:
-    """A small model of 4 tokens of 3 levels, moved away from where it starts, and a batch."""
-    generator = torch.Generator().manual_seed(seed)
-    model = build((4,), 3, **sizes)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.4 * torch.empty_like(p).normal_(generator=generator))
-    return model, torch.randint(0, 3, (16, 4), generator=generator)
+# --- the catalogue --------------------------------------------------------------------------------
 
-
-def _tiny_wavenet(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _tiny(wavenet, seed, width=8, n_layers=2)
-
-
-def _tiny_token_lstm(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _tiny(token_lstm, seed, width=8, n_layers=2)
-
-
-def _tiny_transformer(seed: int = 0) -> tuple[nn.Module, Tensor]:
-    return _tiny(transformer, seed, width=8, n_layers=2, n_heads=2)
-
-
-def _entry(name: str, title: str, build, tiny, file: str, rows: str, source: tuple, **recipes):
-    """An entry of this chapter; for pixels and text, a recipe's sizes and its rates."""
-    (pixels, *pixel_rates), (text, text_lr) = recipes["pixels"], recipes["text"]
-    pixel_settings = dict(zip(("lr", "weight_decay"), pixel_rates, strict=True))
-    recipes = {
-        "digits": Recipe(pixels, train_digit_tokens, pixel_settings, seeds=3),
-        "text": Recipe(text, train_text, {"lr": text_lr}, seeds=3),
-    }
-    return Entry(
-        name=name,
-        title=title,
-        family="autoregressive",
-        build=build,
-        files=(f"autoregressive/{file}", "autoregressive/token_model.py"),
-        chapter=CHAPTER,
-        rows=tuple(rows.split()),
-        paper=source[0],
-        url=source[1],
-        branch=BRANCH,
-        tiny=tiny,
-        recipes=recipes,
-    )
-
-
-OORD = "van den Oord et al. (2016), WaveNet", "https://arxiv.org/abs/1609.03499"
-HOCHREITER = "Hochreiter & Schmidhuber (1997), Long Short-Term Memory"
-HOCHREITER = HOCHREITER, "https://doi.org/10.1162/neco.1997.9.8.1735"
-VASWANI = "Vaswani et al. (2017), Attention Is All You Need", "https://arxiv.org/abs/1706.03762"
+DIGITS_FIT = dict(steps=600, batch_size=64, warmup=50, clip_norm=1.0, average=0.99, progress=False)
+TEXT_FIT = dict(
+    length=128, steps=600, batch_size=32, weight_decay=0.01, warmup=50, clip_norm=1.0,
+    average=0.98, progress=False,
+)  # fmt: skip
+_FOUR = Levels((4,), 3)
 
 ENTRIES = (
-    _entry("wavenet", "WaveNet", wavenet, _tiny_wavenet, "wavenet.py", "A5 A6 A8", OORD,
-           pixels=(dict(width=72, n_layers=6, dropout=0.3, places=True), 7e-3, 1.0),
-           text=(dict(width=68, n_layers=7, length=128), 1e-2)),
-    _entry("token_lstm", "LSTM", token_lstm, _tiny_token_lstm, "lstm.py", "A6 A8", HOCHREITER,
-           pixels=(dict(width=150, dropout=0.4, places=True), 8e-3, 0.5),
-           text=(dict(width=150, length=128), 1.5e-2)),
-    _entry("transformer", "Transformer", transformer, _tiny_transformer, "transformer.py",
-           "A6 A8", VASWANI,
-           pixels=(dict(width=72, n_layers=3, dropout=0.2, places=True), 5e-3, 0.5),
-           text=(dict(width=72, n_layers=3, length=128), 1e-2)),
+    Entry(
+        wavenet,
+        "A5 A6 A8",
+        ("van den Oord et al. (2016), WaveNet", "https://arxiv.org/abs/1609.03499"),
+        Tiny(_FOUR, dict(width=8, n_layers=2), std=0.4),
+        recipes=dict(
+            digits=Recipe(
+                dict(width=72, n_layers=6, dropout=0.3, places=True),
+                dict(DIGITS_FIT, lr=7e-3, weight_decay=1.0),
+                seeds=3,
+            ),
+            text=Recipe(
+                dict(width=68, n_layers=7), dict(TEXT_FIT, lr=1e-2), train_text, seeds=3
+            ),
+        ),
+    ),
+    Entry(
+        token_lstm,
+        "A6 A8",
+        (
+            "Hochreiter & Schmidhuber (1997), Long Short-Term Memory",
+            "https://doi.org/10.1162/neco.1997.9.8.1735",
+        ),
+        Tiny(_FOUR, dict(width=8, n_layers=2), std=0.4),
+        recipes=dict(
+            digits=Recipe(
+                dict(width=150, dropout=0.4, places=True),
+                dict(DIGITS_FIT, lr=8e-3, weight_decay=0.5),
+                seeds=3,
+            ),
+            text=Recipe(dict(width=150), dict(TEXT_FIT, lr=1.5e-2), train_text, seeds=3),
+        ),
+    ),
+    Entry(
+        transformer,
+        "A6 A8",
+        (
+            "Vaswani et al. (2017), Attention Is All You Need",
+            "https://arxiv.org/abs/1706.03762",
+        ),
+        Tiny(_FOUR, dict(width=8, n_layers=2, n_heads=2), std=0.4),
+        recipes=dict(
+            digits=Recipe(
+                dict(width=72, n_layers=3, dropout=0.2, places=True),
+                dict(DIGITS_FIT, lr=5e-3, weight_decay=0.5),
+                seeds=3,
+            ),
+            text=Recipe(
+                dict(width=72, n_layers=3), dict(TEXT_FIT, lr=1e-2), train_text, seeds=3
+            ),
+            mnist=Recipe(
+                dict(width=256, n_layers=6, n_heads=8, dropout=0.1, places=True),
+                dict(
+                    steps=30_000, batch_size=64, eval_every=1000, lr=3e-4, warmup=500,
+                    clip_norm=1.0, average=0.999, weight_decay=0.1, progress=False,
+                ),
+                scale="gpu",
+            ),
+        ),
+    ),
 )  # fmt: skip

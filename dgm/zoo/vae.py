@@ -1,144 +1,112 @@
-"""The VAEs of chapter 05: one for images, points and bits; one whose codes are a plane."""
+"""The VAEs of chapter 05: one for images, bits and points; one whose codes are a plane."""
 
-import math
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample
+from torch import nn
 
-from dgm import data
-from dgm.distribution.likelihood import (
-    BernoulliLikelihood,
-    CategoricalLikelihood,
-    GaussianLikelihood,
-)
+from dgm.distribution.likelihood import BernoulliDecoder, NormalDecoder, SoftmaxDecoder
 from dgm.distribution.normal import StandardNormal
+from dgm.distribution.support import Levels, Reals
 from dgm.nets.conv import ImageDecoder, ImageEncoder
+from dgm.nets.level_logits import LevelLogits
 from dgm.nets.mlp import MLP
 from dgm.train import Fit, fit
-from dgm.vae.gaussian_posterior import GaussianPosterior
+from dgm.train.jitter import Jitter
+from dgm.vae.gaussian_posterior import GaussianEncoder
 from dgm.vae.vae import VAE
-from dgm.zoo.entry import Entry, Recipe
+from dgm.zoo.entry import Entry, Recipe, Tiny
 
-GPU = {  # binarised MNIST on one GPU; not run by the committed notebooks
-    "data": "mnist",
-    "sizes": dict(latent_dim=50, width=64, halvings=2, dropout=0.1),
-    "fit": dict(
-        steps=40_000, batch_size=128, lr=1e-3, warmup=500, clip_norm=1.0, average=0.999,
-        weight_decay=0.01, eval_every=1000,
-    ),
-}  # fmt: skip
+CHAPTER = "05_vae"
+BRANCH = ("explicit", "bound", "latent")
 
 
 def vae(
-    shape: tuple[int, ...],
-    levels: int | None = None,
+    data: Levels | Reals,
     latent_dim: int = 16,
     width: int = 32,
     halvings: int = 1,
     dropout: float = 0.0,
 ) -> VAE:
-    """Convolutions for integer images (C, H, W), perceptrons and a Gaussian for points (D,)."""
-    if levels is None:
-        return _vae_of_points(math.prod(shape), min(latent_dim, math.prod(shape)), width, dropout)
-    prior = StandardNormal((latent_dim,))
-    encoder = ImageEncoder(shape, 2 * latent_dim, width, halvings, dropout)
-    values = 1 if levels == 2 else levels
-    decoder = ImageDecoder(latent_dim, shape, values, width, halvings, dropout)
-    if levels == 2:
-        likelihood = BernoulliLikelihood(decoder, shape)
-    else:
-        likelihood = CategoricalLikelihood(decoder, shape, levels)
-    return VAE(GaussianPosterior(encoder, latent_dim, levels), likelihood, prior)
+    """Variational autoencoder: residual convolutions for images, perceptrons for points.
 
-
-def _vae_of_points(size: int, latent_dim: int, width: int, dropout: float) -> VAE:
-    """Perceptrons, and a Gaussian that starts narrow: a wide one has no need of a code."""
-    encoder = MLP(size, 2 * latent_dim, (2 * width, 2 * width), dropout)
-    decoder = MLP(latent_dim, 2 * size, (2 * width, 2 * width), dropout)
-    with torch.no_grad():
-        decoder[-1].bias[size:].fill_(-4.0)
-    likelihood = GaussianLikelihood(decoder, floor=1e-3, shape=(size,))
-    return VAE(GaussianPosterior(encoder, latent_dim), likelihood, StandardNormal((latent_dim,)))
-
-
-class Jitter:
-    """Small shifts, turns and scalings of integer images, fewer and fewer until step ``until``.
-
-    They are not draws of the law of the data, so training must end without them. ``shift`` is in
-    pixels, ``turn`` in radians, both standard deviations.
+    Points (D,) get at most D latent dimensions: more would have nothing to say.
     """
-
-    def __init__(self, levels: int, until: int, shift: float, turn: float):
-        self.levels, self.until, self.shift, self.turn, self.step = levels, until, shift, turn, 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x (B, C, H, W) integers -> the same, some of them moved."""
-        self.step += 1
-        share = max(0.0, 1 - self.step / self.until) ** 0.5  # moved images in this batch
-        if share == 0:
-            return x
-        n, side = len(x), x.shape[-1]
-        angle, scale = self.turn * torch.randn(n), 1 + 0.5 * self.turn * torch.randn(n)
-        across, up = 2 / side * self.shift * torch.randn(2, n)
-        cos, sin = angle.cos() * scale, angle.sin() * scale
-        maps = torch.stack((cos, -sin, across, sin, cos, up), 1).view(n, 2, 3).to(x.device)
-        grid = affine_grid(maps, list(x.shape), align_corners=False)
-        moved = grid_sample(x.float(), grid, mode="bicubic", align_corners=False)
-        moved = moved.round().clamp(0, self.levels - 1).to(x.dtype)
-        chosen = (torch.rand(n) < share).view(-1, 1, 1, 1).to(x.device)
-        return torch.where(chosen, moved, x)
+    latent_dim = min(latent_dim, data.dims) if isinstance(data, Reals) else latent_dim
+    prior = StandardNormal((latent_dim,))
+    if isinstance(data, Reals):
+        return VAE(data, *_parts_for_points(data, latent_dim, width, dropout), prior)
+    if len(data.shape) != 3:
+        raise ValueError(f"data must be images (C, H, W) or points (D,), got shape {data.shape}")
+    few = data.levels <= 32  # else neighbouring levels share what they learn: 8 numbers a pixel
+    values = 1 if data.levels == 2 else data.levels if few else 8
+    read = ImageEncoder(data.shape, 2 * latent_dim, width, halvings, dropout)
+    net = ImageDecoder(latent_dim, data.shape, values, width, halvings, dropout)
+    if not few:
+        net = LevelLogits(nn.Sequential(net, nn.Flatten()), data.dims, data.levels, values)
+    decoder = (BernoulliDecoder if data.levels == 2 else SoftmaxDecoder)(net, data)
+    return VAE(data, GaussianEncoder(read, latent_dim), decoder, prior)
 
 
-def train_vae(
-    model: VAE, seed: int, steps: int = 3000, shift: float = 0.3, turn: float = 0.1
+def _parts_for_points(
+    data: Reals, latent_dim: int, width: int, dropout: float
+) -> tuple[nn.Module, nn.Module]:
+    """Encoder, and a Gaussian decoder that starts narrow: a wide one has no need of a code."""
+    if len(data.shape) != 1:
+        raise ValueError(f"data must be images (C, H, W) or points (D,), got shape {data.shape}")
+    hidden = (2 * width, 2 * width)
+    read = MLP(data.dims, 2 * latent_dim, hidden, dropout)
+    net = MLP(latent_dim, 2 * data.dims, hidden, dropout)
+    with torch.no_grad():
+        net[-1].bias[data.dims :].fill_(-4.0)
+    return GaussianEncoder(read, latent_dim), NormalDecoder(net, data, floor=1e-3)
+
+
+def vae_plane(data: Levels | Reals, width: int = 32, dropout: float = 0.0) -> VAE:
+    """VAE with a plane of codes: the same with two latent dimensions, to walk in."""
+    return vae(data, latent_dim=2, width=width, dropout=dropout)
+
+
+def train_jittered(
+    model: VAE, dataset: Any, seed: int, *, steps: int, shift: float, turn: float, **settings: Any
 ) -> Fit:
-    """AdamW on the digits, jittered at first; weights averaged, the best by validation kept."""
-    digits = data.load("digits")
-    model.likelihood.net.start_from(digits.train)
-    jitter = Jitter(digits.levels, round(0.7 * steps), shift, turn)
-    return fit(
-        model, digits, steps=steps, lr=2e-3, weight_decay=0.1, warmup=100, average=0.998,
-        clip_norm=1.0, seed=seed, augment=jitter, progress=False,
-    )  # fmt: skip
+    """`fit` on pictures that are jittered in the first 70 % of the steps."""
+    model.start_from(dataset.train)
+    jitter = Jitter(dataset.levels, round(0.7 * steps), shift, turn)
+    return fit(model, dataset, steps=steps, seed=seed, augment=jitter, **settings)
 
 
-def _tiny(shape: tuple[int, ...], levels: int | None, latent_dim: int):
-    """A small randomised model of 2 by 2 images, and a batch of them."""
-
-    def make(seed: int = 0) -> tuple[nn.Module, Tensor]:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = vae(shape, levels, latent_dim, width=8)
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    parameter.add_(0.1 * torch.randn_like(parameter))
-            return model, torch.randint(levels, (16, *shape), dtype=torch.uint8)
-
-    return make
-
-
-def _entry(name: str, title: str, rows: str, tiny, recipe: Recipe) -> Entry:
-    files = ("vae/vae.py", "vae/gaussian_posterior.py", "distribution/likelihood.py")
-    return Entry(
-        name=name,
-        title=title,
-        family="vae",
-        build=vae,
-        files=(*files, "distribution/normal.py"),
-        chapter="05_vae",
-        rows=tuple(rows.split()),
-        paper="Kingma and Welling (2014), Auto-Encoding Variational Bayes",
-        url="https://arxiv.org/abs/1312.6114",
-        branch=("explicit", "bound", "latent"),
-        tiny=tiny,
-        recipes={"digits": recipe},
-    )
-
+_KINGMA = "Kingma and Welling (2014), Auto-encoding variational Bayes"
+_SOURCE = (_KINGMA, "https://arxiv.org/abs/1312.6114")
+_DIGITS = dict(
+    lr=2e-3, weight_decay=0.1, warmup=100, average=0.998, clip_norm=1.0, shift=0.3, turn=0.1,
+    progress=False,
+)  # fmt: skip
+_MNIST = dict(
+    steps=40_000, batch_size=128, lr=1e-3, weight_decay=0.01, warmup=500, average=0.999,
+    clip_norm=1.0, eval_every=1000,
+)  # fmt: skip
 
 ENTRIES = (
-    _entry("vae", "Variational autoencoder", "V1 V2 V4 V5", _tiny((1, 2, 2), 3, 2),
-           Recipe(dict(dropout=0.3), train_vae, seeds=3)),
-    _entry("vae_plane", "VAE with a plane of codes", "R11", _tiny((1, 2, 2), 2, 1),
-           Recipe(dict(latent_dim=2, dropout=0.2), train_vae, dict(steps=2000))),
-)  # fmt: skip
+    Entry(
+        vae,
+        "V1 V2 V4 V5",
+        _SOURCE,
+        Tiny(Levels((1, 2, 2), 3), dict(latent_dim=2, width=8), std=0.1),
+        {
+            "digits": Recipe(
+                dict(dropout=0.3), dict(steps=3000, **_DIGITS), train_jittered, seeds=3
+            ),
+            "mnist": Recipe(
+                dict(latent_dim=50, width=64, halvings=2, dropout=0.1), _MNIST, scale="gpu"
+            ),
+        },
+    ),
+    Entry(
+        vae_plane,
+        "R11",
+        _SOURCE,
+        Tiny(Levels((1, 2, 2), 2), dict(width=8), std=0.1),
+        {"digits": Recipe(dict(dropout=0.2), dict(steps=2000, **_DIGITS), train_jittered)},
+    ),
+)

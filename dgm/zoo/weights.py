@@ -1,9 +1,10 @@
-"""Trained weights on disk: safetensors in half precision, the recipe's fingerprint in the header.
+"""Trained weights on disk: safetensors in half precision, and in the header what made them.
 
 The stored model *is* the rounded one: every figure of the book is measured on it.
 """
 
 import hashlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -13,17 +14,25 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dgm.data.download import cache_folder
+
 FOLDER = Path(__file__).parent / "weights"
+MOST_BYTES = 1_500_000  # of a file that comes with the book; larger ones stay in the user's cache
 
 
 def weights_path(name: str, data_name: str) -> Path:
-    """Where the weights of one system trained on one data set lie."""
-    return FOLDER / f"{name}-{data_name}.safetensors"
+    """Where the weights of one system trained on one data set lie: in the package or the cache."""
+    file = f"{name}-{data_name}.safetensors"
+    if (FOLDER / file).is_file():  # the cache folder is asked for only where it is needed
+        return FOLDER / file
+    cached = cache_folder() / "weights" / file
+    return cached if cached.is_file() else FOLDER / file
 
 
-def checksum(tensors: dict[str, Tensor]) -> str:
-    """16 hex digits over names, shapes and bytes of the tensors."""
-    digest = hashlib.sha256()
+def checksum(tensors: dict[str, Tensor], header: dict[str, str]) -> str:
+    """16 hex digits over the header, and names, shapes and bytes of the tensors."""
+    said = {key: value for key, value in header.items() if key != "checksum"}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -31,22 +40,40 @@ def checksum(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_weights(model: nn.Module, file: Path, **header: object) -> None:
-    """Write the state of ``model`` to ``file``, whole or not at all, with ``header`` as text."""
-    tensors = {
+def rounded(model: nn.Module) -> dict[str, Tensor]:
+    """The state of ``model`` as it is stored: float32 in half precision, on the CPU."""
+    return {
         name: value.detach().cpu().half().contiguous()
         if value.dtype == torch.float32
         else value.detach().cpu().contiguous().clone()
         for name, value in model.state_dict().items()
     }
-    header = {k: str(v) for k, v in header.items()} | {"checksum": checksum(tensors)}
-    file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def write_weights(tensors: dict[str, Tensor], file: Path, **header: object) -> None:
+    """Write tensors to ``file``, whole or not at all, with ``header`` as text.
+
+    Raises
+    ------
+    OSError
+        It cannot be written, a full disk say; what was there stays.
+    """
+    said = {key: str(value) for key, value in header.items() if key != "checksum"}
+    said["checksum"] = checksum(tensors, said)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        save_file(tensors, draft, metadata=header)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, draft, metadata=said)
         os.replace(draft, file)
+    except (OSError, SafetensorError) as reason:
+        raise OSError(f"weights {file} cannot be written: {reason}") from reason
     finally:
         draft.unlink(missing_ok=True)
+
+
+def save_weights(model: nn.Module, file: Path, **header: object) -> None:
+    """`write_weights` of the rounded state of ``model``."""
+    write_weights(rounded(model), file, **header)
 
 
 def read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -55,7 +82,7 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises
     ------
     ValueError
-        If there is no such file, or it is not whole: its bytes must match the checksum it carries.
+        If there is no such file, or it is not whole: tensors and header must match the checksum.
     """
     if not file.is_file():
         raise ValueError(f"no trained weights at {file}: make them with `make train`")
@@ -64,26 +91,27 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(file, framework="pt") as store:
             header = store.metadata() or {}
             tensors = {name: store.get_tensor(name) for name in store.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"weights {file} are corrupted: {error}") from error
-    if header.get("checksum") != checksum(tensors):
-        raise ValueError(f"weights {file} are corrupted: their bytes do not match their checksum")
+    if header.get("checksum") != checksum(tensors, header):
+        raise ValueError(f"weights {file} are corrupted: they do not match their checksum")
     return tensors, header
 
 
-def load_weights(model: nn.Module, file: Path, fingerprint: str) -> dict[str, str]:
+def load_weights(model: nn.Module, file: Path, recipe: str) -> dict[str, str]:
     """Load ``file`` into ``model`` and return its header.
 
     Raises
     ------
     ValueError
-        If the weights are corrupted, belong to another model, or are older than their recipe.
+        If the weights are corrupted, belong to another model, or to another recipe than that of
+        this hash (fingerprint.py).
     """
     tensors, header = read_weights(file)
-    if header.get("recipe") != fingerprint:
+    if header.get("recipe") != recipe:
         raise ValueError(
             f"weights {file} are stale: made by recipe {header.get('recipe')}, the recipe is now "
-            f"{fingerprint}; retrain with `make train`"
+            f"{recipe}; retrain with `python -m dgm.zoo.train {header.get('system')}`"
         )
     try:
         model.load_state_dict(tensors)

@@ -1,0 +1,16 @@
+"""Single measures of models, codes and samples: one number or curve a file.
+
+| file                  | idea                                                                |
+|-----------------------|---------------------------------------------------------------------|
+| `divergence.py`       | the alpha-divergences, with both directions of KL as ends           |
+| `frechet.py`          | the Frechet distance of the Gaussians fitted to two samples         |
+| `slerp.py`            | interpolation of Gaussian codes along a great circle                |
+| `identity.py`         | does it copy? chimeras, and the share left unexplained              |
+| `principal_angles.py` | do two linear codes span the same directions?                       |
+| `amari.py`            | how well a mixing matrix was undone                                 |
+| `filters.py`          | how much an atom looks like an edge: its place and its orientation  |
+| `two_sample.py`       | are two samples of one law? maximum mean discrepancy, energy distance |
+| `receptive_field.py`  | what the feature at one place of an image looks at                  |
+| `active_units.py`     | which latent units carry information: posterior collapse, seen      |
+| `influence.py`        | gradients of every prediction towards every input: who sees whom    |
+"""

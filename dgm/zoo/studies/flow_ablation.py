@@ -1,0 +1,58 @@
+"""What the parts of Flow++ are worth on the digits: one backbone, every cell trained, three seeds.
+
+``python -m dgm.zoo.studies.flow_ablation`` trains what is not on file yet, about a minute and a
+half of one core each, and keeps the scores only.
+"""
+
+import json
+from itertools import product
+from pathlib import Path
+
+from dgm import data, evaluate, results, runtime
+from dgm.zoo.entry import start_and_fit
+from dgm.zoo.flow import COUPLINGS, DIGITS_FIT, coupling_ablation
+
+FILE = Path(__file__).with_suffix(".json")
+SEEDS = range(3)
+# coupling, learned noise, 1x1 convolution; without the last only the swap of halves mixes channels
+CELLS = [*product(COUPLINGS, (False, True), (True,))]
+CELLS += [("affine", False, False), ("mixture", True, False)]
+
+
+def load() -> list[dict]:
+    """One dict for each run: the cell, seed, nats of validation and test, parameters."""
+    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+
+
+def train_ablated(cell: tuple[str, bool, bool], seed: int) -> dict:
+    """Train one cell by the recipe of Flow++ on the digits and score it."""
+    digits = data.load("digits")
+    runtime.seed(seed)
+    model = coupling_ablation(digits.kind, *cell)
+    fitted = start_and_fit(model, digits, seed, **DIGITS_FIT)
+    score = evaluate.nats(model.eval(), digits.test, repeats=8)
+    return {
+        **dict(zip(("coupling", "learned_noise", "mixing"), cell, strict=True)),
+        "seed": seed,
+        "val": round(fitted.best_val, 3),
+        "test": round(score.mean, 3),
+        "test_64": round(evaluate.nats(model, digits.test, k=64).mean, 3),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def main() -> None:
+    """Run what is missing, seed by seed, and write after each run."""
+    runs = load() if FILE.exists() else []
+    done = {(r["coupling"], r["learned_noise"], r["mixing"], r["seed"]) for r in runs}
+    for seed, cell in product(SEEDS, CELLS):
+        if (*cell, seed) not in done:
+            runs.append(train_ablated(cell, seed))
+            print(runs[-1], flush=True)
+            lines = ",\n  ".join(map(json.dumps, runs))
+            head = f'"fit": {json.dumps(DIGITS_FIT)},\n "hardware": "{results.hardware()}"'
+            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
