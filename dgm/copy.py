@@ -143,7 +143,7 @@ def _example(entry: zoo.Entry, data_name: str | None, weights: str | None) -> st
         from dgm import data
 
         sizes = _recipe(entry, data_name).sizes
-        kind = data.load(data_name).kind
+        kind = data.kind(entry.data_of(data_name))
     # every setting as Python writes it
     model = entry.small()[0]
     integers, labels = isinstance(kind, Levels), getattr(model, "condition", None)

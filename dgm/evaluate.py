@@ -146,9 +146,9 @@ def baselines(dataset: Any) -> dict[str, float]:
     """Return what knows no model: bits per dimension of the test part, by name.
 
     Of integers: the uniform law; one histogram for all places, and one for each place, made from
-    the training part; gzip, xz and PNG of all test examples in one stream, so that headers are
-    shared (PNG of pictures with 1 or 3 channels, one below the other). Of reals: a Gaussian for
-    each entry.
+    the training part, unless it is empty; gzip, xz and PNG of all test examples in one stream, so
+    that headers are shared (PNG of pictures with 1 or 3 channels, one below the other). Of reals: a
+    Gaussian for each entry.
 
     Raises
     ------
@@ -164,12 +164,13 @@ def baselines(dataset: Any) -> dict[str, float]:
         law = torch.distributions.Normal(mean, std.clamp_min(1e-12))
         nats = -law.log_prob(test.double()).mean().item()
         return {"Gaussian for each entry": nats / math.log(2)}
-    # laws of single entries, made from the training part
-    shared = kind.frequencies(train, pseudo_count=0.5).flatten(0, -2).mean(0)  # (levels,)
+    # laws of single entries, made from the training part where there is one
     found = {"uniform": math.log2(dataset.levels)}
-    found["one histogram"] = -shared.log2()[test.long()].mean().item()
-    each = kind.histogram_nats(train, test).double().mean().item()
-    found["histogram for each place"] = bits_per_dim(each, dataset.shape)
+    if len(train):
+        shared = kind.frequencies(train, pseudo_count=0.5).flatten(0, -2).mean(0)  # (levels,)
+        found["one histogram"] = -shared.log2()[test.long()].mean().item()
+        each = kind.histogram_nats(train, test).double().mean().item()
+        found["histogram for each place"] = bits_per_dim(each, dataset.shape)
     # compressors, which know no law
     if dataset.levels <= 256:
         raw = test.to(torch.uint8).numpy().tobytes()

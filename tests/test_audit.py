@@ -1,5 +1,7 @@
 """The audit is itself audited: planted faults are caught by their check, healthy models pass."""
 
+import math
+
 import planted_autoregressive  # noqa: F401 (registers its cases, as all of these do)
 import planted_latent  # noqa: F401
 import planted_mixtures  # noqa: F401
@@ -248,3 +250,76 @@ def test_bad_input_is_named(change, message):
     options = {"model": realnvp(2), "x": table(2)} | change
     with pytest.raises(ValueError, match=message):
         audit(options.pop("model"), options.pop("x"), **options)
+
+
+class ThinCurve(nn.Module):
+    """x1 is normal, x2 a wave of x1 with a spread so small that a coarse grid steps over it."""
+
+    def __init__(self, spread, factor=1.0):
+        super().__init__()
+        self.spread, self.factor = spread, factor
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def log_prob(self, x):
+        rest = (x[:, 1] - 2 * torch.sin(3 * x[:, 0]) - self.shift) / self.spread
+        square = x[:, 0].square() + rest.square()
+        return -0.5 * square - math.log(2 * math.pi * self.spread) + math.log(self.factor)
+
+    @torch.no_grad()
+    def sample(self, n):
+        x, noise = torch.randn(n), self.spread * torch.randn(n)
+        return torch.stack((x, 2 * torch.sin(3 * x) + self.shift + noise), 1)
+
+
+def audit_of_curve(spread, factor=1.0):
+    torch.manual_seed(0)
+    model = ThinCurve(spread, factor)
+    return audit(model, model.sample(16), randomize=0.0, progress=False)
+
+
+def test_quadrature_looks_closely_where_the_samples_lie():
+    right, wrong = audit_of_curve(0.02), audit_of_curve(0.02, factor=0.9)
+    assert right.passed, str(right)
+    assert {"sums or integrates to one", "samples follow the density"} <= {
+        c.name for c in right.checks if c.verdict == "pass"
+    }
+    assert "sums or integrates to one" in {c.name for c in wrong.failures}, str(wrong)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.9])
+def test_peaks_too_sharp_for_quadrature_are_not_decided_by_it(factor):
+    report = audit_of_curve(3e-4, factor)
+    assert report["sums or integrates to one"].verdict == "n/a", str(report)
+    assert "peaks it cannot resolve" in report["sums or integrates to one"].note
+    assert not report.failures or factor < 1
+
+
+class Bins(nn.Module):
+    """Whole numbers 0..3, dequantised by uniform noise, over a density of x + u."""
+
+    def __init__(self, flow):
+        super().__init__()
+        self.levels, self.flow = 4, flow
+
+    def elbo(self, x):
+        return self.flow.log_prob(x + torch.rand(x.shape, dtype=torch.get_default_dtype()))
+
+
+class Nowhere(nn.Module):
+    """A density whose log is not a number, or minus infinity, on all of the cube."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value, self.scale = value, nn.Parameter(torch.zeros(()))
+
+    def log_prob(self, y):
+        return y.sum(1) * self.scale * 0 + self.value
+
+
+@pytest.mark.parametrize("value", [float("nan"), -1e5])
+def test_bins_without_mass_are_a_finding_and_no_error(value):
+    torch.manual_seed(0)
+    x = torch.randint(4, (12, 2))
+    report = audit(Bins(Nowhere(value)), x, levels=4, progress=False)
+    line = report["exp(elbo) averages to the bin mass"]
+    assert "Error" not in line.note, str(report)

@@ -27,7 +27,7 @@ PAGES = [f"{doc}.html" for doc in DOCS]
 THEIRS = {"region", "landmark-unique", "scrollable-region-focusable"}
 # The reference pages are made like that of the flows, which speaks for them: axe is slow on them.
 ALIKE = {p for p in PAGES if "/api_" in p} - {"book/api_flows.html"}
-SITE_MB, PAGE_MB = 12 + 3 * sum("notebooks/" in d for d in DOCS), 6
+SITE_MB, PAGE_MB = 12 + 3 * sum("notebooks/" in d for d in DOCS), 2
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,8 @@ def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
         """() => ({
         bad: document.querySelectorAll('mjx-merror, .problematic, .system-message').length,
         wide: document.documentElement.scrollWidth > innerWidth + 1,
-        noalt: [...document.querySelectorAll('main img')].filter(i => !i.alt).map(i => i.src),
+        noalt: [...document.querySelectorAll('main img')]
+                   .filter(i => !i.alt && i.ariaHidden !== 'true').map(i => i.src),
         broken: [...document.images]
                 .filter(i => i.complete && !i.naturalWidth && i.checkVisibility())
                 .map(i => i.src),
@@ -127,12 +128,19 @@ def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
         raw: [...document.querySelectorAll('main p')].map(e => e.innerText)
              .filter(t => /\\$\\$|\\{(cite|ref|eq|math)\\}/.test(t)),
         headings: document.querySelectorAll('article h1').length,
+        cut: [...document.querySelectorAll('main div.math, main .output.stream pre')]
+             .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.id || e.innerText),
+        stops: document.querySelectorAll('main .math [tabindex]').length,
+        unnamed: [...document.querySelectorAll('main summary')]
+                 .filter(e => e.ariaLabel || !e.innerText.trim()).map(e => e.outerHTML),
+        mathjax: typeof MathJax !== 'undefined',
     })"""
     )
     assert (page.abroad, page.errors) == ([], [])
     assert seen == {
         "bad": 0, "wide": False, "noalt": [], "broken": [],
         "unresolved": 0, "raw": [], "headings": 1,
+        "cut": [], "stops": 0, "unnamed": [], "mathjax": False,
     }  # fmt: skip
     assert sum(page.bytes) < PAGE_MB * 1e6, f"{sum(page.bytes) / 1e6:.1f} MB"
 
@@ -177,9 +185,26 @@ def test_keyboard_reaches_the_text(visit, path):
     assert (page.abroad, page.errors) == ([], [])
 
 
+LUMINANCE = """e => {
+    const s = getComputedStyle(e), channel = c => (c /= 255) <= 0.04 ? c / 12.9
+        : ((c + 0.055) / 1.055) ** 2.4;
+    const light = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number).map(channel)
+        .reduce((sum, c, k) => sum + c * [0.2126, 0.7152, 0.0722][k], 0.05);
+    const [a, b] = [light(s.color), light(s.backgroundColor)];
+    return Math.max(a, b) / Math.min(a, b);
+}"""
+
+
 def test_search_works_without_a_network(visit):
-    page = visit("search.html?q=likelihood", width=1280)
+    page = visit("search.html?q=likelihood", width=1280, theme="dark")
     page.wait_for_selector("#search-results li", timeout=10_000)
+    assert page.locator("#search-results .highlighted").first.evaluate(LUMINANCE) > 4.5
+    space, icon = page.locator(".bd-search-container form.bd-search").evaluate(
+        """f => [f.querySelector('input').getBoundingClientRect().left
+               + parseFloat(getComputedStyle(f.querySelector('input')).paddingLeft),
+               f.querySelector('.fa-magnifying-glass').getBoundingClientRect().right]"""
+    )
+    assert space >= icon, "the icon stands on the first letter"
     assert (page.abroad, page.errors) == ([], [])
 
 
@@ -211,6 +236,52 @@ def test_every_internal_link_resolves():
             if not whole:
                 broken.append((page, link))
     assert broken == []
+
+
+def test_what_a_chapter_names_is_a_link_where_it_exists():
+    """Equations and chapters in running text, and a number and words under every figure."""
+    pages = {d: (SITE / f"{d}.html").read_text() for d in DOCS if d.startswith("notebooks/")}
+    written = {int(d.split("/")[1][:2]) for d in pages}
+    equations = {n for text in pages.values() for n in re.findall(r'id="equation-([\d-]+)"', text)}
+    assert len(equations) > 50
+    for doc, text in pages.items():
+        prose = re.sub(r"<a\b.*?</a>|<code.*?</code>", " ", text, flags=re.DOTALL)
+        prose = " ".join(re.findall(r"<p>.*?</p>", prose, re.DOTALL))
+        plain = re.findall(r"\((\d+\.\d+)\)", prose)
+        assert not [n for n in plain if n.replace(".", "-") in equations], doc
+        own = int(doc.split("/")[1][:2])
+        named = {int(n) for n in re.findall(r"[Cc]hapter\s(\d+)\b(?! \(to come\))", prose)}
+        assert not (named & written) - {own}, doc
+        assert named <= written, f"{doc} names chapters that are not written as if they were"
+        captions = re.findall(r"<figcaption>.*?Figure (\d+)\.(\d+)</strong> \S", text, re.DOTALL)
+        assert captions == [(str(own), str(k)) for k in range(1, len(captions) + 1)]
+        assert len(captions) == text.count('<figure class="dgm-figure')
+        assert len(captions) >= len(set(re.findall(r'href="(\.\./_images/[^"]+png)', text))) > 0
+
+
+def test_an_unpublished_site_names_no_address_of_its_own():
+    found = {}
+    for page in SITE.rglob("*.html"):
+        tags = re.findall(r"<(?:a|link|meta|img)\b[^>]*-OWNER[^>]*>", page.read_text())
+        found |= {page.name: tags[:3]} if tags else {}
+    assert found == {}
+
+
+def test_the_errata_list_as_many_lectures_as_they_say():
+    decks = yaml.safe_load((ROOT / "book/errata.yml").read_text())
+    words = dict(four=4, five=5, six=6, seven=7)
+    said = re.search(r"follows (\w+) lecture", (ROOT / "book/errata.md").read_text())[1]
+    assert words[said] == len(decks)
+    page = (SITE / "book/errata.html").read_text()
+    assert len(re.findall(r'<h2>[^<]*<a class="headerlink"', page)) == len(decks)
+
+
+def test_the_reference_links_its_sources_and_parts_its_parameters():
+    for page in (SITE / "book").glob("api_*.html"):
+        text = re.sub(r"<a\b.*?</a>", " ", page.read_text(), flags=re.DOTALL)
+        text = re.sub(r"<head>.*?</head>", " ", text, flags=re.DOTALL)
+        assert not re.findall(r"arXiv:\d{4}\.\d{5}", text), page
+        assert "&gt;&gt;&gt;</strong>" not in text
 
 
 def test_site_is_light(record_property):

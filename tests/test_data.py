@@ -26,12 +26,13 @@ def test_every_embedded_set_is_as_documented_repeats_and_leaves_the_random_state
             x, y = getattr(d, part), getattr(d, f"{part}_y")
             assert x.shape[1:] == d.shape
             assert torch.equal(x, getattr(again, part))
+            assert len(x) > 0 or (name.endswith("mnist_test") and part != "test")
             assert y is None or (len(y) == len(x) and y.dtype == torch.int64)
             if d.levels is None:
                 assert x.dtype == torch.float32
             else:
                 assert x.dtype in (torch.uint8, torch.int64)
-                assert 0 <= x.min().item() <= x.max().item() < d.levels
+                assert all(0 <= value < d.levels for value in x.unique().tolist())
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -160,3 +161,13 @@ def test_mu_law_spends_its_levels_near_silence():
     assert (tokens.diff() >= 0).all()
     assert mu_law(torch.tensor([0.0])).item() == 128
     assert (x[tokens == 128].abs() < 0.001).all()
+
+
+def test_what_mnist_is_of_is_known_without_a_download(monkeypatch):
+    monkeypatch.setenv("DGM_DATA", "/nowhere")
+    for name in ("mnist", "binary_mnist"):
+        found, shipped = data.kind(name), data.load(f"{name}_test").kind
+        assert (found.shape, found.levels) == (shipped.shape, shipped.levels)
+    assert data.kind("digits").levels == 17
+    with pytest.raises(ValueError, match="no data set is called 'mnits'"):
+        data.kind("mnits")

@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import tarfile
 import threading
+import time
 import wave
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +18,7 @@ import pytest
 import torch
 
 from dgm import data
-from dgm.data import formats
+from dgm.data import formats, shipped
 from dgm.data.download import DownloadError, find_file
 
 CONTENT = np.random.default_rng(0).bytes(200_000)
@@ -112,22 +114,23 @@ def test_a_full_disk_leaves_nothing_half_written(host, cache):
     assert files_in(cache) == []
 
 
-@pytest.mark.parametrize("name", data.names()[data.names().index("mnist") :])
-def test_without_the_network_the_set_and_the_way_out_are_named(name, cache, monkeypatch):
+@pytest.mark.parametrize("asked", data.names()[data.names().index("mnist") :])
+def test_without_the_network_the_set_and_the_way_out_are_named(asked, cache, monkeypatch):
     import requests
 
     def refuse(*args, **kwargs):
         raise requests.ConnectionError("no network")
 
     monkeypatch.setattr(requests, "get", refuse)
+    name = asked.removeprefix("binary_")  # made from the grey pictures
     with pytest.raises(DownloadError, match=rf"(?s)'{name}'.*http.*DGM_DATA=FOLDER"):
-        data.load(name)
+        data.load(asked)
     monkeypatch.setenv("DGM_DATA", str(cache.parent))
     with pytest.raises(FileNotFoundError, match=rf"'{name}'.*{cache.parent}"):
-        data.load(name)
+        data.load(asked)
     monkeypatch.setenv("DGM_DATA", str(cache / "nowhere"))
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        data.load(name)
+        data.load(asked)
 
 
 def write_idx(path, array):
@@ -184,6 +187,118 @@ def test_local_copies_say_when_they_are_a_subset(monkeypatch):
     for name in ("fashion_mnist", "cifar10", "spoken_digits"):
         complete = (LOCAL / "CIFAR10/cifar-10-binary.tar.gz").exists()
         assert complete or data.load(name).source.startswith("SUBSET")
+
+
+# --- pictures that come with the package ----------------------------------------------------------
+
+MNIST_TEST_MD5 = "2646ac647ad5339dbf082846283269ea", "27ae3e4e09519cfbb04c329615203637"  # official
+
+
+def test_the_shipped_mnist_pictures_are_the_official_ones_byte_for_byte():
+    d = data.load("mnist_test")
+    sizes = (10_000, 28, 28), (10_000,)
+    heads = [bytes((0, 0, 8, len(n))) + np.array(n, ">i4").tobytes() for n in sizes]
+    values = d.test.numpy().tobytes(), d.test_y.byte().numpy().tobytes()
+    digests = [hashlib.md5(a + b).hexdigest() for a, b in zip(heads, values, strict=True)]
+    assert digests == list(MNIST_TEST_MD5)
+    assert d.test_y[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_nothing_is_trained_or_chosen_on_the_test_pictures():
+    for name in ("mnist_test", "binary_mnist_test"):
+        d = data.load(name)
+        assert (len(d.train), len(d.val), len(d.test)) == (0, 0, 10_000)
+        assert d.train.shape == d.val.shape == (0, 1, 28, 28)
+        assert d.train.dtype == d.test.dtype == torch.uint8
+        assert "0 train, 0 val, 10000 test" in repr(d)
+
+
+def test_shipped_pictures_equal_the_local_copy(monkeypatch):
+    if not (LOCAL / "MNIST").is_dir():
+        pytest.skip("no folder of local data")
+    monkeypatch.setenv("DGM_DATA", str(LOCAL))
+    full, test = data.load("mnist"), data.load("mnist_test")
+    assert torch.equal(full.test, test.test)
+    assert torch.equal(full.test_y, test.test_y)
+    binary = data.load("binary_mnist")
+    assert torch.equal(binary.test, data.load("binary_mnist_test").test)
+    assert (binary.train.shape, binary.val.shape) == (full.train.shape, full.val.shape)
+    grey, bits = full.train.double().mean(0) / 255, binary.train.double().mean(0)
+    deviation = (grey * (1 - grey) / 50_000).sqrt()  # at most: pixels at 0 and 255 are certain
+    assert ((bits - grey).abs() <= 5 * deviation).all()
+    if (LOCAL / "FashionMNIST/subset").is_dir():
+        first = formats.idx(LOCAL / "FashionMNIST/subset/first2000-images-idx3-ubyte.gz")[:1000]
+        labels = formats.idx(LOCAL / "FashionMNIST/subset/first2000-labels-idx1-ubyte.gz")[:1000]
+        d = data.load("fashion_small")
+        assert torch.equal(torch.cat((d.train, d.val, d.test))[:, 0], first)
+        assert torch.equal(torch.cat((d.train_y, d.val_y, d.test_y)), labels.long())
+
+
+def test_a_damaged_shipped_file_is_refused_and_named(tmp_path, monkeypatch):
+    for file in shipped.EMBEDDED.glob("*.xz"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(shipped, "EMBEDDED", tmp_path)
+    file = tmp_path / "t10k-labels-idx1-ubyte.xz"
+    whole = file.read_bytes()
+    flipped = bytearray(whole)
+    flipped[2000] ^= 1
+    other = lzma.compress(lzma.decompress(whole)[:-1] + b"\1")  # whole, but another label
+    for broken in (whole[:-9], b"", bytes(flipped), other):
+        file.write_bytes(broken)
+        with pytest.raises(ValueError, match=file.name):
+            data.load("mnist_test")
+
+
+def test_shipped_pictures_need_no_network_no_folder_and_no_time(monkeypatch, tmp_path):
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setenv("DGM_DATA", str(tmp_path))
+    monkeypatch.setenv("DGM_CACHE", str(tmp_path / "nowhere"))
+    for name in ("mnist_test", "binary_mnist_test", "fashion_small"):
+        seconds = []
+        for _ in range(3):
+            start = time.process_time()
+            data.load(name)
+            seconds.append(time.process_time() - start)
+        assert min(seconds) < 0.3, name
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_binary_pictures_are_one_fixed_draw_of_their_grey_values():
+    grey, binary = data.load("mnist_test").test, data.load("binary_mnist_test")
+    digest = hashlib.md5(binary.test.numpy().tobytes()).hexdigest()
+    assert digest == "2eb5ac7b5525bddf089f8059e7d301ea"  # on every machine
+    assert binary.levels == 2
+    assert not binary.test[grey == 0].any()
+    assert binary.test[grey == 255].all()
+    for low, high in ((1, 85), (86, 170), (171, 254)):
+        here = (grey >= low) & (grey <= high)
+        p = grey[here].double() / 255
+        error = (p * (1 - p)).sum().sqrt() / len(p)
+        assert abs(binary.test[here].double().mean() - p.mean()) < 4 * error
+    again = shipped.binarised(grey[:100], torch.Generator().manual_seed(1))
+    assert not torch.equal(again, binary.test[:100])  # dynamic: another draw
+
+
+def test_fashion_small_says_that_it_is_a_subset():
+    d = data.load("fashion_small")
+    assert d.source.startswith("SUBSET")
+    assert (len(d.train), len(d.val), len(d.test)) == (600, 200, 200)
+    assert d.train_y[:5].tolist() == [9, 0, 0, 3, 0]  # ankle boot, T-shirt, T-shirt, dress, T-shirt
+    assert sum(file.stat().st_size for file in shipped.EMBEDDED.glob("fashion*")) < 500_000
+
+
+def test_every_embedded_file_is_checked_and_credited():
+    files = {file.stem for file in shipped.EMBEDDED.glob("*.xz")}
+    readme = (shipped.EMBEDDED / "README.md").read_text()
+    assert files == set(shipped.EMBEDDED_MD5)
+    assert all(f"`{file}.xz`" in readme for file in files)
+    assert all(digest in readme for digest in shipped.EMBEDDED_MD5.values())
+
+
+# --- formats of the downloaded files --------------------------------------------------------------
 
 
 def tar_of(path, files):

@@ -274,3 +274,9 @@ def test_a_linear_probe_does_not_depend_on_the_scale_of_the_features():
         linear_probe(h, y, test_h, test_y[:3])
     with pytest.raises(ValueError, match="y holds one class"):
         linear_probe(h, y * 0, test_h, test_y)
+
+
+def test_a_set_for_testing_only_has_the_baselines_that_need_no_training():
+    found = evaluate.baselines(data.load("mnist_test"))
+    assert set(found) == {"uniform", "gzip", "xz", "PNG"}
+    assert 1.3 < found["xz"] < found["gzip"] < found["PNG"] < 8 == found["uniform"]

@@ -50,7 +50,7 @@ def hashes(module_name, name, data_name):
         def __init__(self, **names): vars(self).update(names)
     build, train = made(__module__=module_name, __qualname__=name), made(
         __module__="dgm.zoo.entry", __qualname__="start_and_fit")
-    recipe = made(sizes=dict(a=(1, .5, None)), fit={}, data={}, seeds=3, train=train)
+    recipe = made(sizes=dict(a=(1, .5, None)), fit={}, data={}, of="", seeds=3, train=train)
     entry = made(build=build, recipes={data_name: recipe})
     return [module.recipe_hash(entry, data_name), module.code_hash(entry, data_name)]
 asked = [hashes(*one) for one in json.loads(asked)]

@@ -19,6 +19,7 @@ from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
 from dgm.flow.elementwise import Flatten, Logit, Permute, Scale
 from dgm.flow.flow import Flow
 from dgm.flow.invertible_conv import InvertibleConv1x1
+from dgm.flow.marginal import MarginalLogit
 from dgm.flow.masked_coupling import MaskedCoupling, channel_mask, checkerboard_mask
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling, bisect, mixture_logit
 from dgm.flow.multiscale import Multiscale, Squeeze
@@ -238,6 +239,65 @@ def test_logit_agrees_with_torch_and_covers_the_box():
     torch.testing.assert_close(uniform, torch.full((20,), 3 * math.log(0.98 / 17)))
 
 
+def pictures(n, levels=5, shape=(1, 2, 3)):
+    """Integers whose places have histograms of their own, the first one always black."""
+    rates = torch.arange(math.prod(shape)).view(shape) / math.prod(shape)
+    return (levels * rates * torch.rand(n, *shape)).long()
+
+
+def marginal_logit(shape=(1, 2, 3), shared=0.2):
+    layer = MarginalLogit(shape, 5)
+    layer.start_from(pictures(500), Levels(shape, 5), shared)
+    return layer
+
+
+def test_histograms_alike_make_a_marginal_logit_a_logit():
+    x = 5 * torch.rand(20, 1, 2, 3)
+    for mine, known in zip(MarginalLogit((1, 2, 3), 5, 0.01)(x), Logit(5, 0.01)(x), strict=True):
+        torch.testing.assert_close(mine, known)
+
+
+def test_marginal_logit_inverts_and_its_log_det_is_the_jacobian():
+    layer, x = marginal_logit(), pictures(20) + torch.rand(20, 1, 2, 3)
+    z, log_det = layer(x)
+    torch.testing.assert_close(layer.inverse(z), x)
+    for k in range(3):
+        torch.testing.assert_close(log_det[k], brute_force(layer, x[k : k + 1]))
+
+
+def test_over_a_logistic_base_a_marginal_logit_is_the_histogram_of_each_place():
+    data, base = Levels((1, 2, 3), 5), StandardLogistic((6,))
+    layers = [MarginalLogit(data.shape, 5, alpha=1e-9), Flatten(data.shape)]
+    model = Dequantize(Flow(layers, base, Reals(data.shape)), data)
+    train, test = pictures(400), pictures(50)
+    before = model.elbo(test)
+    torch.testing.assert_close(before, torch.full((50,), -6 * math.log(5)))
+    layers[0].start_from(train, data, shared=0.0)
+    torch.testing.assert_close(-model.elbo(test), data.histogram_nats(train, test).double())
+    model.start_from(train)  # what recipes call: a share of what all places have in common
+    assert (model.elbo(test).mean() > before.mean()).item()
+    assert model.elbo(test).mean() < -data.histogram_nats(train, test).mean()
+
+
+@pytest.mark.parametrize("name", ["realnvp", "glow", "flowpp"])
+def test_an_untrained_flow_of_pictures_starts_near_the_histogram(name):
+    (entry,) = (entry for entry in systems.ENTRIES if entry.name == name)
+    data = Levels((1, 4, 4), 32)
+    train = pictures(2000, 32, data.shape)
+    sizes = entry.tiny.sizes
+    with_histograms, without = (
+        entry.build(data, **sizes | dict(marginals=marginals)) for marginals in (True, False)
+    )
+    for model in (with_histograms, without):
+        model.start_from(train)
+        model.train().loss(train)  # ActNorm looks at its first batch
+        model.eval()
+    histogram = data.histogram_nats(train, train).mean()
+    started = with_histograms.loss(train).mean()
+    assert started < histogram + 0.2 * 16  # a normal base for a logistic law, and first layers
+    assert without.loss(train).mean() > histogram + 0.3 * 16
+
+
 @pytest.mark.parametrize(("sd", "bits"), [(0.2, 1.600), (0.5, 0.271), (1.0, 0.0625), (3.0, 0.0067)])
 def test_uniform_noise_loses_the_known_number_of_bits(sd, bits):
     model = Dequantize(Density(Shifted(Normal(0.3, sd))), Levels((1,), 41))
@@ -419,11 +479,12 @@ BAD = {
     "a sequence of vectors": (lambda: systems.glow(Levels((4, 4), 5)), "data must be"),
     "an image of 6 x 4": (lambda: systems.glow(Levels((1, 6, 4), 5)), "data must be"),
     "unknown coupling": (
-        lambda: systems.coupling_ablation(Levels((1, 4, 4), 5), "spline", True, True),
+        lambda: flow_ablation.coupling_ablation(Levels((1, 4, 4), 5), "spline", True, True),
         "coupling must be",
     ),
     "no components": (lambda: LogisticMixtureCoupling(net(1, 2), 0), "components"),
     "alpha": (lambda: Logit(17, alpha=0.5), "alpha"),
+    "alpha of histograms": (lambda: MarginalLogit((2,), 17, alpha=0.0), "alpha"),
     "max_log_scale": (lambda: AffineCoupling(net(1, 2), 0.0), "max_log_scale"),
     "mask of ones": (lambda: MaskedCoupling(net(1, 2), torch.ones(1, 2, 2)), "mask"),
     "odd channel mask": (lambda: channel_mask((3, 2, 2)), "even number of channels"),
@@ -442,7 +503,7 @@ def test_bad_input_is_named(name):
 def test_the_gpu_configuration_of_the_chapter_runs_on_28_by_28_images():
     torch.set_default_dtype(torch.float32)
     (flowpp,) = (entry for entry in systems.ENTRIES if entry.name == "flowpp")
-    recipe = flowpp.recipes["mnist"]
+    recipe = flowpp.recipes["mnist_gpu"]
     assert recipe.scale == "gpu"
     model = flowpp.build(Levels((1, 28, 28), 256), **recipe.sizes)
     x = torch.randint(0, 256, (2, 1, 28, 28), dtype=torch.uint8)
@@ -460,7 +521,7 @@ def test_ablation_with_every_part_is_the_flowpp_of_the_digits():
     x, losses = torch.randint(0, 17, (2, 1, 8, 8)), []
     for make in (
         lambda: systems.flowpp(digits, **recipe.sizes),
-        lambda: systems.coupling_ablation(digits, "mixture", True, True),
+        lambda: flow_ablation.coupling_ablation(digits, "mixture", True, True),
     ):
         torch.manual_seed(0)
         losses.append(make().loss(x))

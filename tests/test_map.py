@@ -78,7 +78,7 @@ def test_all_families_stand_on_the_map_even_without_a_leaf():
     text = " ".join(page.text)
     for title, _ in tree_of_models.NODES.values():
         assert title in text
-    assert text.count("chapter to come") == len(tree_of_models._families()) - 1
+    assert text.count("chapter to come") == len(tree_of_models.families()) - 1
     assert [label for _, label in page.links] == ["NICE <1>", "flow.py", "coupling.py"]
     assert page.open == []
 
@@ -94,6 +94,19 @@ def test_leaf_hangs_under_its_family():
     html = model_map([Leaf(branch=("implicit", "adversarial"))]).data
     assert html.index("Adversarial networks") < html.index("NICE")
     assert "Flows" in html[: html.index("NICE")]
+
+
+def test_map_stays_folded_so_that_it_is_one_screen():
+    page = model_map(ENTRIES.values(), link=lambda path: path).data
+    rows = page.count('class="dgm-row"') + page.count("dgm-row dgm-later")
+    assert rows == len(tree_of_models.families()) <= 16  # 36 pixels each
+    assert "<details open" not in page
+    for branch in {entry.branch for entry in ENTRIES.values()}:
+        assert f'id="{tree_of_models.family_id(branch)}"' in page  # a link to it opens the family
+
+
+def test_neighbouring_chapters_are_joined():
+    assert tree_of_models.spans(["10", "1", "12", "11", "5"]) == "1, 5, 10–12"
 
 
 def test_branches_form_a_tree():

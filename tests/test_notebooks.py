@@ -131,7 +131,8 @@ def test_every_figure_has_an_alternative_text(nb):
                 cell.source
             )
         for image in re.findall(r"<img\b[^>]*>", data.get("text/html", "")):
-            assert re.search(r"alt=[\"'][^\"']{5,}", image), image[:200]
+            if 'aria-hidden="true"' not in image:  # the same picture again, another part shown
+                assert re.search(r"alt=[\"'][^\"']{5,}", image), image[:200]
     for cell in prose(nb):
         assert "![](" not in cell.source
 

@@ -3,6 +3,7 @@
 import ast
 import pathlib
 import re
+import subprocess
 import sys
 
 import pytest
@@ -36,6 +37,21 @@ def imported():
 
 def test_every_package_that_is_imported_is_declared_and_no_other():
     assert set(imported()) == dependencies(), imported()
+
+
+def test_what_is_installed_holds_every_file_that_the_package_reads(tmp_path):
+    """A wheel holds the modules, and beside them what pyproject.toml names: nothing else."""
+    sources = [p for p in ROOT.glob("dgm/**/*") if p.is_file() and "__pycache__" not in p.parts]
+    for path in (*sources, ROOT / "pyproject.toml", ROOT / "README.md"):
+        copy = tmp_path / "source" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.symlink_to(path)
+    command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build_py"]
+    command += ["--build-lib", str(tmp_path / "built")]
+    subprocess.run(command, cwd=tmp_path / "source", check=True, capture_output=True)
+    built = {p.relative_to(tmp_path / "built").as_posix() for p in (tmp_path / "built").rglob("*")}
+    assert {p.relative_to(ROOT).as_posix() for p in sources} - built == set()
+    assert "dgm/data/embedded/t10k-images-idx3-ubyte.xz" in built
 
 
 def test_the_development_set_holds_every_dependency():

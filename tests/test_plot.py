@@ -4,6 +4,7 @@ import base64
 import functools
 import http.server
 import io
+import math
 import re
 import shutil
 import sys
@@ -18,8 +19,17 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from dgm import plot
+from dgm.evaluate import Estimate
 from dgm.flow.coupling import AffineCoupling
 from dgm.plot import figure, page
+from dgm.plot.bars import score_bars
+from dgm.plot.classes import class_map
+from dgm.plot.matrix import matrix
+from dgm.plot.pixel_cost import UNDRAWN, cost_maps, drawing_frames
+from dgm.plot.plane import LABEL_COLORS
+from dgm.plot.sheet import sheet
+from dgm.plot.sight import VIEW_COLORS, sight_map, stack_maps, unseen_map
+from dgm.plot.strips import strips
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -440,3 +450,151 @@ def test_slider_without_scripts_is_a_still_picture(browser, address):
     assert tab.locator("input:visible, button:visible").count() == 0
     assert tab.locator("img").first.get_attribute("alt") == "grey: shade 1"
     context.close()
+
+
+# Strips, bars and matrices
+
+
+def test_strips_name_each_row_at_its_middle():
+    rows = {"above": DIGITS, "below": DIGITS.flip(0)}
+    ax = strips(rows, levels=17).axes[0]
+    assert [t.get_text() for t in ax.texts] == ["above", "below"]
+    for row, text in enumerate(ax.texts):
+        bottom, top = ax.get_images()[3 * row].get_extent()[2:]
+        assert top < text.get_position()[1] < bottom
+        assert text.get_position()[1] == pytest.approx((top + bottom) / 2)
+    np.testing.assert_allclose(shown(ax.figure)[3], DIGITS[2, 0] / 16)
+
+
+@pytest.mark.parametrize("rows", [{}, {"a": DIGITS, "b": DIGITS[:2]}])
+def test_strips_of_unequal_rows_are_refused(rows):
+    with pytest.raises(ValueError, match="rows"):
+        strips(rows, levels=17)
+
+
+def test_a_sheet_holds_every_pixel_at_its_place_and_is_white_between():
+    grid = sheet(DIGITS, 17, ncols=2, gap=3)
+    assert grid.shape == (19, 19)
+    assert grid.dtype == np.uint8
+    places = (grid[:8, :8], grid[:8, 11:], grid[11:, :8])
+    for place, picture in zip(places, DIGITS, strict=True):
+        np.testing.assert_array_equal(place, np.round(picture[0].numpy() * 255 / 16))
+    assert (grid[:8, 8:11] == 255).all()
+    assert (grid[8:11] == 255).all()
+    assert (grid[11:, 8:] == 255).all()
+    assert (sheet(torch.full((1, 1, 2, 2), 16), 17, ncols=1) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "more"),
+    [(DIGITS[:0], {}), (DIGITS[:, 0], {}), (DIGITS, {"ncols": 0}), (DIGITS, {"gap": -1})],
+)
+def test_bad_sheets_are_named(x, more):
+    with pytest.raises(ValueError, match="expected"):
+        sheet(x, 17, **({"ncols": 2} | more))
+
+
+def test_score_bars_are_as_long_as_the_scores_and_reach_two_errors():
+    means = {"a": Estimate(88.0, 0.5, 10), "b": Estimate(130.0, 2.0, 10)}
+    ax = score_bars(means, {"theirs": 139.8}).axes[0]
+    assert [bar.get_width() for bar in ax.patches] == [88.0, 130.0]
+    ends = [c.get_segments()[0][:, 0] for c in ax.collections]
+    np.testing.assert_allclose(ends, [[87, 89], [126, 134]])
+    assert "a: 88.00 ± 0.50" in [t.get_text() for t in ax.texts]
+    assert 139.8 in [line.get_xdata()[0] for line in ax.get_lines()]
+    with pytest.raises(ValueError, match="positive"):
+        score_bars({"a": Estimate(-1.0, 0.5, 10)})
+
+
+def test_matrix_writes_each_number_in_its_cell():
+    values = torch.tensor([[0.0, 0.25, 1.0], [0.5, 0.75, 0.1]])
+    ax = matrix(values, ("u", "v"), (1, 2, 3)).axes[0]
+    found = {tuple(map(int, t.get_position())): t.get_text() for t in ax.texts}
+    assert found[(2, 0)] == "1.00"
+    assert found[(1, 1)] == "0.75"
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["u", "v"]
+    np.testing.assert_allclose(shown(ax.figure)[0], values)
+    assert not matrix(values, ("u", "v"), (1, 2, 3), numbers=False).axes[0].texts
+    with pytest.raises(ValueError, match="values"):
+        matrix(values, ("u",), (1, 2, 3))
+
+
+def test_a_class_map_numbers_every_island_and_no_stray():
+    corner = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.0, 0.1], [0.05, 0.05], [0.1, 0.1]])
+    groups = [corner, corner + 10, corner + torch.tensor([10.0, 0.0]), torch.tensor([[5.0, 0.0]])]
+    labels = [0] * 5 + [0] * 5 + [7] * 5 + [7]  # class 0 twice, class 7 once and a stray
+    ax = class_map(torch.cat(groups), labels).axes[0]
+    found = sorted((t.get_text(), *map(round, t.get_position())) for t in ax.texts)
+    assert found == [("0", 0, 0), ("0", 10, 10), ("7", 10, 0)]
+    assert len({tuple(c) for c in ax.collections[0].get_facecolors()}) == 2
+    assert [t.get_color() for t in class_map([[0, 0], [1, 1]], [3, 3]).axes[0].texts] == [
+        LABEL_COLORS[3]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("points", "labels"), [([[0, 0, 0]], [1]), ([[0, 0]], [1, 2]), ([[0, math.nan]], [1]), ([], [])]
+)
+def test_bad_class_maps_are_named(points, labels):
+    with pytest.raises(ValueError, match=r"points|expected"):
+        class_map(points, labels)
+
+
+# Pixels: what they see, what they cost, when they are drawn
+
+VIEW = torch.tensor([[2, 2, 1], [2, 3, 0], [0, 0, 0]])
+
+
+def test_a_view_has_its_own_colour_for_later_blind_seen_and_the_place():
+    (shown_view,) = shown(sight_map(VIEW, title="sight"))
+    assert np.array_equal(shown_view, VIEW_COLORS[VIEW.numpy()])
+    assert len({tuple(c) for c in VIEW_COLORS}) == 4
+    for wrong in (VIEW + 1, VIEW[0]):
+        with pytest.raises(ValueError, match="view"):
+            sight_map(wrong)
+
+
+def test_unseen_pixels_are_numbered_where_there_are_any():
+    counts = torch.tensor([[0, 3], [12, 0]])
+    fig = unseen_map(counts, plt.subplots()[1])
+    assert {(t.get_position(), t.get_text()) for t in fig.axes[0].texts} == {
+        ((1, 0), "3"),
+        ((0, 1), "12"),
+    }
+
+
+def test_the_vertical_stack_feeds_the_horizontal_one_and_never_back():
+    fig = stack_maps([VIEW] * 2, [VIEW] * 3)
+    place = {ax: (k // 3, k % 3) for k, ax in enumerate(fig.axes)}
+    arrows = {(place[a.axesA], place[a.axesB]) for a in fig.artists}
+    assert arrows == {
+        ((0, 0), (0, 1)), ((1, 0), (1, 1)), ((1, 1), (1, 2)), ((0, 0), (1, 1)), ((0, 1), (1, 2))
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="one more"):
+        stack_maps([VIEW], [VIEW])
+
+
+def test_costs_stand_under_their_pictures_and_add_up():
+    x, bits = DIGITS[:2], torch.arange(128.0).view(2, 8, 8) / 100
+    fig = cost_maps(x, bits, levels=17)
+    tiles = [np.asarray(ax.get_images()[0].get_array()) for ax in fig.axes[:4]]
+    for k in range(2):
+        assert np.array_equal(tiles[k], x[k, 0])
+        assert np.allclose(tiles[2 + k], bits[k])
+    assert [ax.get_title() for ax in fig.axes[2:4]] == ["20 bits", "61 bits"]
+    with pytest.raises(ValueError, match="bits"):
+        cost_maps(x, bits[:1], levels=17)
+
+
+def test_a_drawing_grows_by_rows_beside_the_belief_of_that_moment():
+    belief = torch.rand(65, 10)
+    frames = list(drawing_frames(DIGITS[:1], belief, levels=17))
+    assert len(frames) == 5
+    for done, fig in zip(range(0, 9, 2), frames, strict=True):
+        (tile,) = shown(fig)
+        assert np.allclose(tile[:done], DIGITS[0, 0, :done] / 16)
+        assert np.allclose(tile[done:], UNDRAWN)
+        heights = [bar.get_height() for bar in fig.axes[1].patches]
+        assert np.allclose(heights, belief[8 * done])
+    with pytest.raises(ValueError, match="beliefs"):
+        next(drawing_frames(DIGITS[:1], belief[:-1], levels=17))

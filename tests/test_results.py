@@ -37,6 +37,7 @@ def test_the_file_has_the_agreed_format(checkout):
                 "model": "realnvp",
                 "name": "digits_test_nats",
                 "value": 93.4123,
+                "error": None,
                 "unit": "nats",
                 "kind": "bound",
                 "k": None,
@@ -70,6 +71,16 @@ def test_a_value_within_tolerance_leaves_the_file_untouched(checkout):
     given = 93.4123 + 0.049
     assert Ledger("13_flows").record(**NATS | {"value": given}) == given
     assert (path(checkout).read_bytes(), path(checkout).stat().st_mtime_ns) == before
+
+
+def test_the_standard_error_of_an_estimate_is_written_beside_it_and_never_compared(checkout):
+    Ledger("13_flows").record(**NATS)  # a plain number has none
+    assert read(checkout)[0]["error"] is None
+    Ledger("13_flows").record(**NATS | {"value": Estimate(93.42, 0.51234, 447)})
+    assert (read(checkout)[0]["value"], read(checkout)[0]["error"]) == (93.4123, 0.512)
+    before = path(checkout).read_bytes()
+    Ledger("13_flows").record(**NATS | {"value": Estimate(93.42, 0.7, 447)})
+    assert path(checkout).read_bytes() == before
 
 
 @pytest.mark.parametrize("shift", [0.051, -0.051])

@@ -6,14 +6,17 @@ STRAY = re.compile(
     r"(?<![\w*\\])\*(?![*\s])(?!.*?[^\s*(]\*(?!\*))"  # a star that opens no emphasis: *shape
     r"|\|"  # bars of absolute values, which reStructuredText takes for substitutions
 )
+ARXIV, LINK = re.compile(r"\barXiv:(\d{4}\.\d{4,5})"), r"`arXiv:\1 <https://arxiv.org/abs/\1>`__"
 
 
 def escape(line):
-    """Escape stray stars and bars outside of code."""
+    """Escape stray stars and bars outside of code, and link numbers of arXiv."""
     parts = re.split(r"(``.+?``|`.+?`)", line)
-    return "".join(
-        part if i % 2 else STRAY.sub(lambda m: "\\" + m[0], part) for i, part in enumerate(parts)
-    )
+    parts[::2] = [STRAY.sub(lambda m: "\\" + m[0], part) for part in parts[::2]]
+    parts[::2] = [
+        ARXIV.sub(r"`arXiv:\1 <https://arxiv.org/abs/\1>`__", part) for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def table(rows):
@@ -28,14 +31,30 @@ def table(rows):
 
 
 def spread(line):
-    """``name : a whole sentence`` as a name and, below it, its description."""
-    found = re.fullmatch(r"(\w[\w, *]*) : (\S+(?: \S+){4,})", line)
-    return [found[1], "    " + found[2]] if found else [line]
+    """``a : one thing. b : another.`` as entries of their own, each a name with its text below."""
+    parts = re.split(r"(?<=[.;]) (?=[a-z_]\w* : )", line)
+    out = []
+    for part in parts if re.match(r"\w[\w, *]* : ", line) else [line]:
+        found = re.fullmatch(r"(\w[\w, *]*) : (.+)", part)
+        long = found and (len(parts) > 1 or len(found[2].split()) > 4)
+        out += [found[1], "    " + found[2]] if long else [part]
+    return out
+
+
+def with_examples(lines):
+    """Give examples that follow another section their heading, or they would belong to it."""
+    section = ""
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        section = line if re.fullmatch("-{3,}", after) else section
+        if line.startswith(">>>") and section not in ("", "Examples"):
+            yield from ("Examples", "--------")
+            section = "Examples"
+        yield line
 
 
 def readable(app, what, name, obj, options, lines):
     out, rows = [], []
-    for line in [*lines, ""]:
+    for line in with_examples([*lines, ""]):
         if line.startswith("|"):
             rows.append(line)
             continue

@@ -1,10 +1,10 @@
 """Fill the lines ``% live: NAME ARGUMENTS`` of a page with Markdown made from data at build time.
 
-So no table of the book is typed: chapters come from the notebooks, figures from ``results/``, slips
-of the lectures from ``book/errata.yml``, the map and the reference from the package itself.
+So no table of the book is typed: slips of the lectures come from ``book/errata.yml``, the map and
+the reference from the package itself; `front_page` and `ledger_page` add what they make of the
+notebooks and of ``results/``.
 """
 
-import html
 import json
 import pathlib
 import re
@@ -23,14 +23,6 @@ def chapter_links(root):
     return found
 
 
-def chapters(root):
-    rows = [
-        f"* [{title}](../notebooks/{stem}.ipynb)\\\n  {question}"
-        for stem, (title, question) in chapter_links(root).items()
-    ]
-    return "\n".join(rows)
-
-
 def number(value):
     if isinstance(value, bool):
         return "holds" if value else "fails"
@@ -38,62 +30,6 @@ def number(value):
     layout = ".1e" if 0 < size < 1e-3 else ",.0f" if size >= 1e4 else ",.5g"
     text = format(value, layout)
     return text.replace("-", "\u2212")  # a minus, which no line breaks at
-
-
-def others(figure):
-    """What a paper reports, and what re-running other people's code gave, with their source."""
-    words = [
-        f"{word} {number(figure[field])}"
-        for word, field in (("published", "published"), ("re-run", "rerun"))
-        if figure.get(field) is not None
-    ]
-    source = figure["source"] or ""
-    shown = f"[source]({source})" if source.startswith("http") else source
-    return f"{', '.join(words)} ({shown})" if words and shown else ", ".join(words)
-
-
-def anchor(chapter, figure):
-    """The name of a figure's line on the page of the ledger, for links to it."""
-    words = ("figure", chapter, figure["row"], figure["model"], figure["name"])
-    return "-".join(word.lower().replace("_", "-") for word in words if word)
-
-
-def ledger_lines(book):
-    """The figures of one chapter, as the table that book.css lays out."""
-    yield ":::{table}\n:class: dgm-ledger\n"
-    yield "| row | figure | ours | kind | others |\n|---|---|---:|---|---|"
-    for f in book["figures"]:
-        model = f"`{f['model']}` " if f["model"] else ""
-        unit = "" if f["unit"] in (None, "1") else f" {f['unit']}"
-        draws = f", {f['k']} draws" if f.get("k") else ""
-        name = f"[{f['name'].replace('_', ' ')}]{{#{anchor(book['chapter'], f)}}}"
-        ours = f"{number(f['value'])}{unit}"
-        yield f"| {f['row']} | {model}{name} | {ours} | {f['kind']}{draws} | {others(f)} |"
-    yield ":::\n"
-
-
-def claim_lines(book):
-    """What the chapter claims, each sentence a link to its row there."""
-    if book.get("claims"):
-        yield "What the chapter claims, each with what was measured there:\n"
-    for claim in book.get("claims", []):
-        where = f"../notebooks/{book['chapter']}.ipynb#claim-{claim['id']}"
-        # HTML, which links.py leads to the page: MyST would look for a heading of that name
-        yield f'* <a href="{where}">{html.escape(claim["sentence"])}</a>'
-    yield ""
-
-
-def ledger(root):
-    """Every recorded figure and claim, chapter by chapter, beside the figures of others."""
-    titles, parts = chapter_links(root), []
-    for path in sorted(root.glob("results/*/*.json"), key=lambda p: (p.stem, p.parent.name)):
-        book = json.loads(path.read_text())
-        title = titles.get(book["chapter"], (book["chapter"], ""))[0]
-        link = f"[The chapter](../notebooks/{book['chapter']}.ipynb), measured"
-        where = link if book["chapter"] in titles else "Measured"
-        parts.append(f"## {title}: {book['scale']} scale\n\n{where} on: {book['hardware']}.\n")
-        parts += [*ledger_lines(book), *claim_lines(book)]
-    return "\n".join(parts)
 
 
 def errata(root):
@@ -142,7 +78,7 @@ def map_of_models(root):
     return f"```{{raw}} html\n{drawn.data}\n```"
 
 
-PAGES = {f.__name__: f for f in (chapters, ledger, errata, reference, map_of_models)}
+PAGES = {f.__name__: f for f in (errata, reference, map_of_models)}
 
 
 def fill(app, docname, source):

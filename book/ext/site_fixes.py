@@ -1,49 +1,7 @@
-"""Repairs of the rendered site: MathJax from the site itself, tagged formulas, valid roles."""
+"""Repairs of the rendered site: scripts loaded once, valid roles, named folds, wide figures."""
 
+import html
 import re
-import shutil
-from importlib.util import find_spec
-from pathlib import Path
-
-from docutils import nodes
-
-PARTS = ("tex-chtml.js", "output/chtml/fonts/woff-v2")  # 2 MB of the package's 24
-
-
-def copy_mathjax(app, exception):
-    """Copy the two parts that a page loads from the installed package into the site."""
-    if exception is not None or app.builder.format != "html":
-        return
-    package = find_spec("sphinx-mathjax-offline").submodule_search_locations[0]
-    for part in PARTS:
-        source = Path(package, "static/mathjax", part)
-        target = Path(app.outdir, "_static/mathjax", part)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copy(source, target)
-
-
-def drop_icon_script(app, exception):
-    """The theme loads its icons twice, as fonts and as 1.5 MB of script: the fonts do."""
-    if exception is not None or app.builder.format != "html":
-        return
-    script = re.compile(r'<script src="[^"]*fontawesome[^"]*/all\.min\.js[^"]*"></script>\s*')
-    for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        if script.search(text):
-            page.write_text(script.sub("", text), encoding="utf-8")
-    for path in Path(app.outdir).glob("_static/vendor/fontawesome/*/js"):
-        shutil.rmtree(path)
-
-
-def keep_tags(app, doctree, docname):
-    r"""Give MathJax a tagged formula as JupyterLab does: Sphinx's ``split`` allows no ``\tag``."""
-    for node in doctree.findall(nodes.math_block):
-        if r"\tag" in node.astext() and not node["nowrap"]:
-            node["nowrap"] = True
-            node[:] = [nodes.Text(rf"\[{node.astext()}\]")]
 
 
 def drop_doubles(app, pagename, template, context, doctree):
@@ -61,9 +19,10 @@ def drop_false_roles(app, pagename, template, context, doctree):
         context["body"] = context["body"].replace('<div role="list" ', "<div ")
 
 
-def name_solutions(app, pagename, template, context, doctree):
-    """The folded code of an exercise says that it is the solution."""
+def name_folds(app, pagename, template, context, doctree):
+    """A fold is named by its words; the folded code of an exercise says that it is the solution."""
     if "body" in context:
+        context["body"] = context["body"].replace(' aria-label="Toggle hidden content"', "")
         context["body"] = re.sub(
             r'(<div class="cell [^"]*exercise-solution.*?</summary>)',
             lambda m: m[1].replace("the code<", "the solution<"),
@@ -72,32 +31,50 @@ def name_solutions(app, pagename, template, context, doctree):
         )
 
 
-WIDE = 600  # pixels: on a phone such a figure is swiped, not shrunk until nothing can be read
+PRINTED = re.compile(
+    r'(<div class="output (?:stream|text_plain)[^>]*>\s*<div class="highlight"><pre)>(.*?)</pre>',
+    re.S,
+)
+FITS = 43  # characters of a printed line on a phone
 
 
-def mark_wide_figures(app, pagename, template, context, doctree):
-    """Give wide figures and sliders the class ``dgm-wide``; book.css does the rest."""
-    if "body" not in context:
-        return
+def mark_prints(app, pagename, template, context, doctree):
+    """Lines printed wider than a phone are elements of their own; book.css breaks them there."""
 
-    def mark(found):
-        return found[0] if int(found[3]) < WIDE else f"{found[1]}dgm-wide {found[2]}{found[3]}"
+    def marked(found):
+        lines = found[2].removeprefix("<span></span>").rstrip("\n").split("\n")
+        if max(len(html.unescape(re.sub("<[^>]+>", "", line))) for line in lines) <= FITS:
+            return found[0]
+        rows = "\n".join(f'<span class="dgm-line">{line}</span>' for line in lines)
+        return f'{found[1]} class="dgm-print">{rows}\n</pre>'
 
-    body = re.sub(r'(class=")(dgm-slider"[^>]*max-width:)(\d+)', mark, context["body"])
-    context["body"] = re.sub(
-        r'(<a class=")(reference internal image-reference"[^>]*><img [^>]*style="width: )(\d+)',
-        mark,
-        body,
-    )
+    if "body" in context:
+        context["body"] = PRINTED.sub(marked, context["body"])
+
+
+MEASURES = (440, 640, 780)  # pixels: three widths of figures instead of one each
+DRAWN = re.compile(
+    r'(class="dgm-slider"[^>]*max-width:|'
+    r'<a class="[^"]*image-reference"[^>]*><img [^>]*style="width: )(\d+)'
+)
+
+
+def even_widths(app, pagename, template, context, doctree):
+    """Figures and sliders get the nearest of three widths; small ones stay as they are."""
+
+    def even(found):
+        width = int(found[2])
+        nearest = min(MEASURES, key=lambda m: max(m / width, width / m))
+        return f"{found[1]}{nearest if width > 340 else width}"
+
+    if "body" in context:
+        context["body"] = DRAWN.sub(even, context["body"])
 
 
 def setup(app):
-    app.config.mathjax_path = "mathjax/tex-chtml.js"
-    app.connect("build-finished", copy_mathjax)
-    app.connect("build-finished", drop_icon_script)
-    app.connect("doctree-resolved", keep_tags)
     app.connect("html-page-context", drop_doubles, priority=900)
     app.connect("html-page-context", drop_false_roles)
-    app.connect("html-page-context", name_solutions)
-    app.connect("html-page-context", mark_wide_figures)
+    app.connect("html-page-context", name_folds)
+    app.connect("html-page-context", mark_prints)
+    app.connect("html-page-context", even_widths)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

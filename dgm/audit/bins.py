@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dgm.audit.chance import SIGMAS
 from dgm.audit.density import LEAST, frequencies, state_counts
-from dgm.audit.quadrature import adaptive_masses
+from dgm.audit.quadrature import LOST, adaptive_masses
 from dgm.audit.report import Finding, LeftOut
 from dgm.audit.subject import N_SAMPLES, Subject
 
@@ -135,7 +135,14 @@ def exact_masses(s: Subject) -> Tensor | LeftOut:
             parts = points.reshape(-1, *s.shape).split(8192)
             return torch.cat([inner.module.log_prob(p) for p in parts])
 
-    return adaptive_masses(log_density, edges)[0]
+    # where the inner density draws, its draws say where to look closely
+    known = None
+    if callable(getattr(inner.module, "sample", None)):
+        known = inner.scale * s.once(_inner_draws)
+    found = adaptive_masses(log_density, edges, known=known)
+    if found.unseen > LOST:
+        return LeftOut(f"{found.unseen:.1%} of the draws lie on peaks no quadrature resolved")
+    return found.cells
 
 
 def bin_masses(s: Subject, repeats: int = 2048) -> Finding | LeftOut:
@@ -147,6 +154,8 @@ def bin_masses(s: Subject, repeats: int = 2048) -> Finding | LeftOut:
     gap = (mean - masses.flatten()).abs()
     # single states may have rare large weights: judge the sum and the likely states
     likely = masses.flatten() > masses.sum() / (4 * masses.numel())
+    if not likely.any():  # without mass, or not a number
+        return Finding(math.nan, 0, f"the masses of the bins sum to {masses.sum():.3g}")
     z = (gap / (error + 1e-3 * masses.flatten() + 1e-12))[likely].max().item()
     note = f"worst of {int(likely.sum())} states, in standard errors"
     return Finding(z, SIGMAS + 2, note)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dgm.audit.chance import SIGMAS, bernstein, deviations, ratio_is_one
 from dgm.audit.proposal import HeavyMixture, ProductLaw
-from dgm.audit.quadrature import adaptive_masses, chi_square_z, cover
+from dgm.audit.quadrature import LOST, Masses, adaptive_masses, cell_of, chi_square_z, cover
 from dgm.audit.report import Finding, LeftOut
 from dgm.audit.subject import N_FIT, Subject
 
@@ -27,12 +27,17 @@ def total(s: Subject) -> Finding | LeftOut:
         return _total_of_states(s) if s.enumerable else _total_by_fit(s)
     if s.dims > 2:
         return _total_by_fit(s)
-    masses, _, error = s.once(grid)
-    mass = masses.sum().item()
+    found, _ = s.once(grid)
+    mass = found.cells.sum().item()
     if math.isnan(mass):
         note = "log_prob is nan near the samples: it must be -inf there, or pass bounds="
         return Finding(mass, 0.01, note)
-    return Finding(abs(mass - 1), 0.01, f"{mass:.4f} by quadrature, error {error:.1g}")
+    note, gap = f"{mass:.4f} by quadrature, error {found.error:.1g}", abs(mass - 1)
+    if found.unseen > LOST and mass <= 1.01:  # what is not seen could only add to it
+        return LeftOut(f"{note}, and {found.unseen:.1%} of the samples on peaks it cannot resolve")
+    if 0.01 < gap <= 0.01 + found.error:
+        return LeftOut(f"{note}: too coarse to tell")
+    return Finding(gap, 0.01, note)
 
 
 def _total_of_states(s: Subject) -> Finding | LeftOut:
@@ -47,17 +52,18 @@ def _state_masses(s: Subject) -> Tensor:
     return s.evaluate("log_prob", s.states).exp()
 
 
-def grid(s: Subject) -> tuple[Tensor, list[Tensor], float]:
-    """Masses on a grid that covers some of the samples and the data, its edges, its error."""
+def grid(s: Subject) -> tuple[Masses, list[Tensor]]:
+    """Masses on a grid that covers some of the samples and the data, and its edges."""
     points = s.x.reshape(len(s.x), -1)
+    known = None
     if s.offers("sample"):
-        drawn = s.samples[:N_FIT].reshape(-1, s.dims).to(points.dtype)
-        points = torch.cat((drawn, points))
+        known = s.samples.reshape(-1, s.dims).to(points.dtype)
+        points = torch.cat((known[:N_FIT], points))
     edges = cover(points, s.bounds)
-    masses, error = adaptive_masses(
-        lambda p: s.evaluate("log_prob", p.reshape(-1, *s.shape)), edges
+    found = adaptive_masses(
+        lambda p: s.evaluate("log_prob", p.reshape(-1, *s.shape)), edges, known=known
     )
-    return masses, edges, error
+    return found, edges
 
 
 # --- densities beyond the plane: against one fitted to the draws ----------------------------------
@@ -136,10 +142,10 @@ def samples_follow(s: Subject) -> Finding | LeftOut:
         return _state_frequencies(s)
     if why := s.too_few(len(s.samples), LEAST, "drawing"):
         return why
-    if s.facts.flow == "sure" and s.dims > 2:
-        return _latent_ratio(s)
-    if s.dims <= 2 and not s.discrete:
+    if s.dims <= 2 and not s.discrete and s.once(grid)[0].unseen <= LOST:
         return _cells(s)
+    if s.facts.flow == "sure":
+        return _latent_ratio(s)
     ratios = s.once(fresh_ratios)
     if isinstance(ratios, LeftOut):
         return ratios
@@ -171,16 +177,11 @@ def state_counts(s: Subject, x: Tensor | None = None) -> Tensor:
 
 def _cells(s: Subject) -> Finding:
     """Counts in the cells of the quadrature grid, by samples that did not choose the grid."""
-    masses, edges, _ = s.once(grid)
+    found, edges = s.once(grid)
     fresh = s.samples[min(N_FIT, len(s.samples) // 2) :].reshape(-1, s.dims).to(s.x.dtype)
-    index = torch.stack(
-        [torch.bucketize(c, e) - 1 for c, e in zip(fresh.T.contiguous(), edges, strict=True)]
-    )
-    sizes = torch.tensor(masses.shape)[:, None]
-    inside = ((index >= 0) & (index < sizes)).all(0)
-    flat = index[0] if s.dims == 1 else index[0] * sizes[1] + index[1]
-    counts = torch.bincount(flat[inside], minlength=masses.numel())
-    z, n = chi_square_z(counts, masses.flatten(), len(fresh))
+    cells, inside = cell_of(fresh, edges)
+    counts = torch.bincount(cells[inside], minlength=found.cells.numel())
+    z, n = chi_square_z(counts, found.cells.flatten(), len(fresh))
     note = f"chi-square of {len(fresh)} samples on {n} cells, in standard deviations"
     return Finding(z, SIGMAS, note)
 

@@ -125,15 +125,21 @@ def likelihood_samples(s: Subject) -> Finding | LeftOut:
 # --- the bounds -----------------------------------------------------------------------------------
 
 
+def _repeated(s: Subject, name: str) -> tuple[Tensor, int] | LeftOut:
+    """The batch as often as a noisy method can be drawn, and how often that is."""
+    if why := (None if s.facts.parts else NO_PARTS) or s.lacks(name):
+        return why
+    repeats = affordable(s, 1024, calls=3)
+    return s.too_few(repeats, 8, f"drawing the {name}") or (rows_of(s, repeats), repeats)
+
+
 @torch.no_grad()
 def elbo_of_parts(s: Subject) -> Finding | LeftOut:
     """elbo is log p(x|z) + log p(z) - log q(z|x) in the mean, whatever `beta` is."""
-    if why := (None if s.facts.parts else NO_PARTS) or s.lacks("elbo"):
-        return why
-    repeats = affordable(s, 1024, calls=3)
-    if why := s.too_few(repeats, 8, "drawing the elbo"):
-        return why
-    x = rows_of(s, repeats)
+    found = _repeated(s, "elbo")
+    if isinstance(found, LeftOut):
+        return found
+    x, repeats = found
     with seeded(s.seed):  # the same noise, so that mostly the difference is zero exactly
         claimed = s.call("elbo", x)
     with seeded(s.seed):
@@ -153,12 +159,10 @@ def elbo_of_parts(s: Subject) -> Finding | LeftOut:
 @torch.no_grad()
 def kl_term(s: Subject) -> Finding | LeftOut:
     """terms(x)["kl"] is log q(z|x) - log p(z) in the mean: the KL divergence from the prior."""
-    if why := (None if s.facts.parts else NO_PARTS) or s.lacks("terms"):
-        return why
-    repeats = affordable(s, 1024, calls=3)
-    if why := s.too_few(repeats, 8, "drawing the terms"):
-        return why
-    x = rows_of(s, repeats)
+    found = _repeated(s, "terms")
+    if isinstance(found, LeftOut):
+        return found
+    x, repeats = found
     with seeded(s.seed):
         terms = s.call("terms", x)
     if "kl" not in terms:
@@ -199,8 +203,8 @@ def _quadrature_over_z(s: Subject, row: Tensor) -> Tensor:
         x = row.expand(len(z), *row.shape)
         return log_likelihood(s, x, z) + s.model.prior.log_prob(z) - scale
 
-    masses, _ = adaptive_masses(log_joint, cover(z, None), tolerance=1e-4, max_points=40_000)
-    return masses.sum().log() + scale
+    found = adaptive_masses(log_joint, cover(z, None), tolerance=1e-4, max_points=40_000)
+    return found.cells.sum().log() + scale
 
 
 @torch.no_grad()

@@ -8,7 +8,9 @@
 | `worlds.py`       | exact worlds: every state enumerated, or linear and Gaussian               |
 | `four_sensors.py` | an exact world with a latent cause: its posterior and bounds are known     |
 | `images.py`       | digits, photograph patches, and the downloaded image sets                  |
+| `shipped.py`      | real pictures that come with the package, in embedded/                     |
 | `sprites.py`      | sprites with known factors, up to the exact dSprites grid                  |
+| `color_sprites.py`| sprites in colour                                                          |
 | `sequences.py`    | text, synthetic audio with known entropy rate, spoken digits               |
 | `markov.py`       | laws of sequences                                                          |
 | `party.py`        | three sounds to mix: organ, drums, singer                                  |
@@ -26,11 +28,16 @@ from collections.abc import Callable
 from typing import Any
 
 from dgm.data.dataset import Dataset
+from dgm.distribution.support import Levels, Reals
 
 _SETS = {  # name -> module; the function there has the set's name
     "digits": "images",
     "patches": "images",
+    "mnist_test": "shipped",
+    "binary_mnist_test": "shipped",
+    "fashion_small": "shipped",
     "sprites": "sprites",
+    "color_sprites": "color_sprites",
     "eight_gaussians": "toy",
     "two_gaussians": "toy",
     "moons": "toy",
@@ -47,6 +54,7 @@ _SETS = {  # name -> module; the function there has the set's name
     "audio": "sequences",
     "echo": "sequences",
     "mnist": "images",
+    "binary_mnist": "images",
     "fashion_mnist": "images",
     "cifar10": "images",
     "svhn": "images",
@@ -90,6 +98,23 @@ def load(name: str, **options: Any) -> Dataset:
         if option not in allowed:
             raise ValueError(f"data set {name!r} has no option {option!r}; it has {allowed}")
     return make(**options)
+
+
+_KINDS = {  # what a downloaded set is of, known without it
+    "mnist": Levels((1, 28, 28), 256),
+    "binary_mnist": Levels((1, 28, 28), 2),
+}
+
+
+def kind(name: str, **options: Any) -> Levels | Reals:
+    """What a model of this data set is built with; those of MNIST are known without a download.
+
+    Raises
+    ------
+    ValueError
+        As `load`.
+    """
+    return _KINDS[name] if name in _KINDS and not options else load(name, **options).kind
 
 
 def __getattr__(name: str) -> Callable[..., Dataset]:

@@ -22,6 +22,7 @@ class Dataset:
     ----------
     name : str
     train, val, test : Tensor
+        ``train`` and ``val`` are empty where a set is for testing only.
         (N, ...): images uint8 (N, C, H, W) in 0 .. levels-1, tables float32 (N, D),
         sequences int64 (N, T).
     shape : tuple of int

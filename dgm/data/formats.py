@@ -7,7 +7,9 @@ never be reached); files without any are held against a known digest in download
 
 import functools
 import gzip
+import hashlib
 import io
+import lzma
 import tarfile
 import wave
 import zipfile
@@ -49,6 +51,15 @@ def _names_the_file(read: Callable) -> Callable:
 def gunzip(path: Path) -> bytes:
     """Content of a gzip file, its checksum verified."""
     return gzip.decompress(path.read_bytes())
+
+
+@_names_the_file
+def unxz(path: Path, md5: str) -> bytes:
+    """Content of an xz file, held against its digest."""
+    content = lzma.decompress(path.read_bytes())
+    if (found := hashlib.md5(content).hexdigest()) != md5:
+        raise ValueError(f"md5 of its content is {found}, not {md5}")
+    return content
 
 
 def _members(path: Path) -> dict[str, bytes]:

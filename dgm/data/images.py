@@ -4,6 +4,7 @@ All are uint8 (N, C, H, W), integers 0 .. levels-1. The readers of the downloade
 formats.py; with DGM_DATA set, the files come from that folder.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from dgm.data import formats
 from dgm.data.dataset import Dataset, check_at_least, split_parts
 from dgm.data.download import find_file, find_local, local_folder
+from dgm.data.shipped import binarised
 from dgm.data.sprites import SpriteGrid, choose_examples
 
 MNIST_MD5 = {
@@ -120,6 +122,14 @@ def mnist() -> Dataset:
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     )
     return _official("mnist", _idx_files("mnist", "MNIST", mirrors, MNIST_MD5), "MNIST, complete")
+
+
+def binary_mnist() -> Dataset:
+    """`mnist` with two levels: each pixel drawn once, see `binarised`; test: binary_mnist_test."""
+    grey, generator = mnist(), torch.Generator().manual_seed(0)
+    parts = {part: binarised(getattr(grey, part), generator) for part in ("test", "train", "val")}
+    source = f"{grey.source}; each pixel drawn once with probability x / 255"
+    return replace(grey, name="binary_mnist", levels=2, source=source, **parts)
 
 
 def fashion_mnist() -> Dataset:

@@ -10,5 +10,6 @@
 | `invertible_conv.py`  | Glow's 1x1 convolution, LU parameterised                           |
 | `multiscale.py`       | squeeze, and leave half of the dimensions behind at every level    |
 | `elementwise.py`      | logit, diagonal scaling, reversal                                  |
+| `marginal.py`         | every entry through the CDF of its own histogram, then a logit     |
 | `dequantize.py`       | bounds for integer data: uniform and variational noise             |
 """

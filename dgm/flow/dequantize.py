@@ -109,6 +109,14 @@ class Dequantize(nn.Module):
         self.flow, self.data = flow, data
         self.noise = UniformNoise() if noise is None else noise
 
+    @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """Let the layers of the flow that can (marginal.py) start from training data x."""
+        self.data.check(x)
+        for layer in self.flow.modules():
+            if hasattr(layer, "start_from"):
+                layer.start_from(x, self.data)
+
     def dequantize(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Integers x (B, *shape) -> x + u in the model's precision, and log q(u|x) (B,), nats."""
         x = self._floats(x)

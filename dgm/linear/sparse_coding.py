@@ -76,23 +76,23 @@ def fista(
     h, lipschitz = _prepare_code(x, dictionary, penalty, start)
     scaled, threshold = dictionary / lipschitz, penalty / lipschitz
 
-    def look(h: Tensor) -> tuple[Tensor, Tensor]:
+    def look(x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """What is left of x after D h, (B, n), and the objective, (B,)."""
-        left = x - h @ dictionary.T
-        return left, 0.5 * left.square().sum(1) + penalty * h.abs().sum(1)
+        left = torch.addmm(x, h, dictionary.T, alpha=-1)
+        return left, 0.5 * left.norm(dim=1).square() + penalty * h.norm(1, dim=1)
 
-    left, value = look(h)
+    left, value = look(x, h)
     ahead, left_ahead, t = h, left, x.new_ones(len(x), 1)
     for _ in range(steps):
         new = soft_threshold(torch.addmm(ahead, left_ahead, scaled), threshold)
-        new_left, new_value = look(new)
-        if (up := (new_value > value)[:, None]).any():
-            t = torch.where(up, 1.0, t)
-            new = torch.where(up, soft_threshold(torch.addmm(h, left, scaled), threshold), new)
-            new_left, new_value = look(new)
+        new_left, new_value = look(x, new)
+        if len(up := (new_value > value).nonzero()[:, 0]):  # these examples again
+            t[up] = 1.0
+            new[up] = soft_threshold(torch.addmm(h[up], left[up], scaled), threshold)
+            new_left[up], new_value[up] = look(x[up], new[up])
         t_next = (1 + (1 + 4 * t.square()).sqrt()) / 2
-        momentum = (t - 1) / t_next
-        ahead = new + momentum * (new - h)
-        left_ahead = new_left + momentum * (new_left - left)  # linear: no product with D
+        further = 1 + (t - 1) / t_next  # 1 and the momentum
+        ahead = h.lerp(new, further)
+        left_ahead = left.lerp(new_left, further)  # linear: no product with D
         h, left, value, t = new, new_left, new_value, t_next
     return h

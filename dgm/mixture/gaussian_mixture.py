@@ -79,14 +79,14 @@ class GaussianMixture(nn.Module):
         """log N(x; m_k, S_k), (K, B): minus half of squared distance, log det and D log 2 pi."""
         factor, half_log_det = self._factor()
         precision = factor.pow(-2).clamp_max(torch.finfo(x.dtype).max)[:, None]  # if diagonal
-        squared = []
-        for part in x.split(POINTS_AT_ONCE):
-            diff = part.T - self.means[:, :, None]  # (K, D, B): one solve for each k, not each x
+        squared, columns = [], x.T.contiguous()  # (D, B)
+        for part in columns.split(POINTS_AT_ONCE, dim=1):
+            diff = part - self.means[:, :, None]  # (K, D, B): one solve for each k, not each x
             if self.full:
                 z = torch.linalg.solve_triangular(factor, diff, upper=False)
                 squared.append(z.square().sum(1))  # (K, B)
             else:
-                squared.append((precision @ diff.square())[:, 0])
+                squared.append((precision @ diff.square_())[:, 0])
         constant = half_log_det + 0.5 * self.data.dims * math.log(2 * math.pi)
         return -0.5 * torch.cat(squared, dim=1) - constant[:, None]
 
@@ -157,21 +157,24 @@ class GaussianMixture(nn.Module):
         Note: what a variance has above the floor is kept at 1e-12 or more, so its log is finite.
         """
         joint = self.joint_log_prob(x).T  # (K, N)
-        r = joint.softmax(0)
+        top = joint.amax(0)
+        r = (joint - top).exp_()  # (K, N), one exp for responsibilities and their log-sum
+        total = r.sum(0)
+        r /= total
         n = r.sum(1).clamp_min(torch.finfo(x.dtype).tiny)[:, None]  # (K, 1)
         self.logits.copy_(n[:, 0].log() - math.log(len(x)))
         self.means.copy_(r @ x / n)
-        parts = zip(x.split(POINTS_AT_ONCE), r.split(POINTS_AT_ONCE, dim=1), strict=True)
+        parts = zip(*(t.split(POINTS_AT_ONCE, dim=1) for t in (x.T.contiguous(), r)), strict=True)
         second = sum(self._second_moment(part, r_part) for part, r_part in parts)
         if self.full:
             self._set_covariance(second / n[:, :, None])
         else:
             self.log_scale.copy_(0.5 * (second / n - self.floor).clamp_min(1e-12).log())
-        return joint.logsumexp(0).mean()
+        return (top + total.log_()).mean()
 
     def _second_moment(self, x: Tensor, r: Tensor) -> Tensor:
-        """sum_n r_kn d_kn d_kn^T for d_kn = x_n - m_k: (K, D, D), or its diagonals (K, D)."""
-        diff = x.T - self.means[:, :, None]  # (K, D, N)
+        """sum_n r_kn d_kn d_kn^T for d_kn = x_n - m_k, x (D, N): (K, D, D), or diagonals (K, D)."""
+        diff = x - self.means[:, :, None]  # (K, D, N)
         if self.full:
             return (diff * r[:, None]) @ diff.mT
         return (diff.square_() @ r[:, :, None])[:, :, 0]

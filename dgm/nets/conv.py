@@ -28,7 +28,8 @@ class ResidualConv(nn.Module):
 def _coarse(shape: tuple[int, ...], halvings: int) -> tuple[int, int]:
     """Height and width after so many halvings, or a ValueError."""
     if len(shape) != 3 or halvings < 1 or shape[1] % 2**halvings or shape[2] % 2**halvings:
-        raise ValueError(f"shape must be (C, H, W) divisible by 2^{halvings}, got {shape}")
+        need = f"images (C, H, W) with sides divisible by {2**halvings}"
+        raise ValueError(f"data must be {need}, got shape {shape}")
     return shape[1] >> halvings, shape[2] >> halvings
 
 

@@ -27,9 +27,10 @@ class GatedLayer(nn.Module):
     Parameters
     ----------
     width : channels of v and of h. kernel : odd; v sees kernel columns and kernel // 2 + 1 rows.
-    place : (H, W), for a learned bias at every place.
+    place : (H, W). places : learn a bias for every place, else one for all.
     condition : module that maps labels or a map to (B, 4 width) or (B, 4 width, H, W); or None.
     dropout : share of the feature maps left out. last : nothing above reads v.
+    dilation : distance between the rows and columns of the kernel.
 
     Note: the paper has no biases by place and no residual connection in the vertical stack.
     """
@@ -42,31 +43,38 @@ class GatedLayer(nn.Module):
         condition: nn.Module | None = None,
         dropout: float = 0.0,
         last: bool = False,
+        dilation: int = 1,
+        places: bool = True,
     ):
         super().__init__()
-        self.reach, double = kernel // 2, 2 * width
-        self.vertical = nn.Conv2d(width, double, (self.reach + 1, kernel))
-        self.horizontal = nn.Conv2d(width, double, (1, self.reach + 1))
+        self.reach, double, taps = dilation * (kernel // 2), 2 * width, kernel // 2 + 1
+        self.vertical = nn.Conv2d(width, double, (taps, kernel), dilation=dilation)
+        self.horizontal = nn.Conv2d(width, double, (1, taps), dilation=dilation)
         self.link = nn.Conv2d(double, double, 1)
         self.v_out = None if last else nn.Conv2d(width, width, 1)
         self.h_out = nn.Conv2d(width, width, 1)
         self.condition = condition
-        self.v_place = None if last else nn.Parameter(torch.zeros(1, double, *place))
-        self.h_place = nn.Parameter(torch.zeros(1, double, *place))
+        self.place, sides = tuple(place), place if places else (1, 1)
+        self.v_place = None if last else nn.Parameter(torch.zeros(1, double, *sides))
+        self.h_place = nn.Parameter(torch.zeros(1, double, *sides))
         self.dropout = nn.Dropout2d(dropout)
 
-    def conditions(self, y: Tensor | None) -> Sequence[Tensor]:
-        """What labels (B,) or a map (B, *, H, W) add to v and h before the gates.
+    def biases(self, y: Tensor | None) -> list[Tensor | None]:
+        """What the place, and labels (B,) or a map (B, *, H, W), add to v and h before the gates.
 
         (B or 1, 2 width, H, W) each.
         """
-        if self.condition is None:
-            return torch.zeros_like(self.h_place), torch.zeros_like(self.h_place)
-        c = self.condition(y)
-        c = c if c.dim() == 4 else c[..., None, None].expand(-1, -1, *self.h_place.shape[2:])
-        return c.chunk(2, 1)
+        given = [0.0, 0.0]
+        if self.condition is not None:
+            c = self.condition(y)
+            given = (c if c.dim() == 4 else c[..., None, None]).chunk(2, 1)
+        here = (self.v_place, self.h_place)
+        return [
+            None if bias is None else (bias + c).expand(-1, -1, *self.place)
+            for bias, c in zip(here, given, strict=True)
+        ]
 
-    def rows(self, v: Tensor, given: Tensor, rows: slice) -> tuple[Tensor, Tensor | None]:
+    def rows(self, v: Tensor, bias: Tensor, rows: slice) -> tuple[Tensor, Tensor | None]:
         """Rows of the vertical stack: v (B, width, n + reach, W) -> what h gets, and the new v.
 
         (B, 2 width, n, W) and (B, width, n, W); the top ``reach`` rows of v are only looked at.
@@ -75,17 +83,17 @@ class GatedLayer(nn.Module):
         link = self.link(a)
         if self.v_out is None:
             return link, None
-        new = self.v_out(self.dropout(_gate(a + (self.v_place + given)[:, :, rows])))
+        new = self.v_out(self.dropout(_gate(a + bias[:, :, rows])))
         return link, v[:, :, self.reach :] + new
 
-    def columns(self, h: Tensor, link: Tensor, given: Tensor, rows: slice, cols: slice) -> Tensor:
+    def columns(self, h: Tensor, link: Tensor, bias: Tensor, rows: slice, cols: slice) -> Tensor:
         """Columns of the horizontal stack: h (B, width, m, n + reach) -> (B, width, m, n)."""
-        a = self.horizontal(h) + link + (self.h_place + given)[:, :, rows, cols]
+        a = self.horizontal(h) + link + bias[:, :, rows, cols]
         return h[..., self.reach :] + self.h_out(self.dropout(_gate(a)))
 
     def forward(self, v: Tensor, h: Tensor, y: Tensor | None = None) -> tuple:
         """v, h (B, width, H, W) and a condition -> the next v (None after the last layer) and h."""
-        for_v, for_h = self.conditions(y)
+        for_v, for_h = self.biases(y)
         everywhere = slice(None)
         link, v = self.rows(F.pad(v, (0, 0, self.reach, 0)), for_v, everywhere)
         h = self.columns(F.pad(h, (self.reach, 0)), link, for_h, everywhere, everywhere)
@@ -98,7 +106,8 @@ class GatedPixelCNN(nn.Module):
     Parameters
     ----------
     in_features : channels of the input. shape : (C, H, W) of the images; H and W count here.
-    width, blocks, kernel : of the layers.
+    width, blocks, kernel : of the layers. dilations : of the layers in turn, over and over.
+    places : learn biases for every place in every layer, else in the first alone.
     n_classes, context_dim : what ``y`` is, labels 0 .. n_classes-1 (B,) or a map
         (B, context_dim, H, W) of which every place sees its own column; 0 for none.
     first : odd, columns the first layer sees; it is strict: rows above, columns to the left.
@@ -122,6 +131,8 @@ class GatedPixelCNN(nn.Module):
         n_classes: int = 0,
         context_dim: int = 0,
         dropout: float = 0.0,
+        dilations: Sequence[int] = (1,),
+        places: bool = True,
     ):
         super().__init__()
         for name, size in (("kernel", kernel), ("first", first)):
@@ -136,6 +147,8 @@ class GatedPixelCNN(nn.Module):
             raise ValueError(
                 f"n_classes or context_dim, not both, got {n_classes} and {context_dim}"
             )
+        if not dilations or min(dilations) < 1:
+            raise ValueError(f"dilations must be whole numbers from 1, got {dilations}")
         place, self.width, self.reach = tuple(shape[1:]), width, first // 2
         # the first layer, strict: rows above, and columns on the left
         self.above = nn.Conv2d(in_features, width, (self.reach, first))
@@ -149,8 +162,8 @@ class GatedPixelCNN(nn.Module):
             condition = nn.Embedding(n_classes, 4 * width) if n_classes else condition
             if n_classes:
                 nn.init.zeros_(condition.weight)
-            last = k == blocks - 1
-            self.layers.append(GatedLayer(width, place, kernel, condition, dropout, last))
+            rest = dict(last=k == blocks - 1, dilation=dilations[k % len(dilations)], places=places)
+            self.layers.append(GatedLayer(width, place, kernel, condition, dropout, **rest))
         self.out = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -172,7 +185,7 @@ class GatedCache:
     """The stacks, unrolled: rows of v once per row, one place of h per pixel."""
 
     def __init__(self, net: GatedPixelCNN, n: int, y: Tensor | None):
-        self.net, self.given = net, [layer.conditions(y) for layer in net.layers]
+        self.net, self.biases = net, [layer.biases(y) for layer in net.layers]
         height, width = net.v_place.shape[2:]
         blank = lambda layer, down, right: net.v_place.new_zeros(  # noqa: E731
             n, net.width, height + down * layer.reach, width + right * layer.reach
@@ -192,7 +205,7 @@ class GatedCache:
         for k, layer in enumerate(net.layers):
             self.h[k][:, :, i, j + layer.reach] = h[..., 0, 0]
             window = self.h[k][:, :, row, j : j + layer.reach + 1]
-            h = layer.columns(window, self.links[k][..., column], self.given[k][1], row, column)
+            h = layer.columns(window, self.links[k][..., column], self.biases[k][1], row, column)
         return net.out(F.silu(h))[..., 0, 0]
 
     def _new_row(self, x: Tensor, i: int) -> None:
@@ -202,4 +215,4 @@ class GatedCache:
         for k, layer in enumerate(net.layers):
             self.v[k][:, :, i + layer.reach] = v[:, :, 0]
             window = self.v[k][:, :, i : i + layer.reach + 1]
-            self.links[k], v = layer.rows(window, self.given[k][0], slice(i, i + 1))
+            self.links[k], v = layer.rows(window, self.biases[k][0], slice(i, i + 1))

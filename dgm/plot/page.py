@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dgm.plot.figure import pixels
+from dgm.plot.panels import cuts, styles, white_columns
 
 REPOSITORY = "https://github.com/-OWNER/REPO"  # stamped with the publisher's own address
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,9 +164,10 @@ def slider(
     _check_slider(images, names, title, alt, start)
     drawn = images[0].width >= 320  # figures are drawn at two pixels per CSS pixel
     width = images[0].width // 2 if drawn else images[0].width * -(-320 // images[0].width)
+    parts = _panels(images) if drawn else []
     for share, quality in COARSER if drawn else [(1, 100)]:
         shown = [_webp(image, share, quality) for image in images]
-        page = _slider_page(shown, names, title, alt, start, width, drawn)
+        page = _slider_page(shown, names, title, alt, start, width, drawn, parts)
         if len(page) <= limit:
             return HTML(page)
     raise ValueError(
@@ -186,7 +188,13 @@ def _check_slider(images: list, names: list[str], title: str, alt: str, start: i
         raise ValueError("alt: empty; say in words what the picture shows")
 
 
-def _slider_page(shown, names, title, alt, start, width, drawn) -> str:
+def _panels(images: list[Image.Image]) -> list[str]:
+    """Where the panels of a wide figure stand, as styles; panels are parted in every frame."""
+    white = np.all([white_columns(np.asarray(image)) for image in images], axis=0)
+    return styles(cuts(white), images[0].height)
+
+
+def _slider_page(shown, names, title, alt, start, width, drawn, parts) -> str:
     """Fill slider.html; the id is a hash of the content, so re-running changes nothing."""
     rest = [None if k == start else address for k, address in enumerate(shown)]
     data = json.dumps([rest, names, alt or title]).replace("<", "\\u003c")
@@ -195,6 +203,8 @@ def _slider_page(shown, names, title, alt, start, width, drawn) -> str:
         "KEY": key, "DATA": data, "TITLE": escape(title), "NAME": escape(title or alt),
         "ALT": escape(f"{alt or title}: {names[start]}"), "SRC": shown[start],
         "START": str(start), "WIDTH": str(width),
+        "WINDOW": "".join(parts[:1]),
+        "PANELS": "".join(f'<img alt="" aria-hidden="true" style="{p}">' for p in parts[1:]),
         "RENDERING": "auto" if drawn else "pixelated",
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda m: fields[m[1]], SLIDER.read_text(encoding="utf-8"))

@@ -1,8 +1,9 @@
 """The map of generative models: a tree of families whose leaves are systems, such as the zoo's.
 
 The split into explicit (exact, bounded, unnormalised) and implicit densities follows Goodfellow
-(2016), arXiv:1701.00160, fig. 9. Nested lists and a little CSS: it reads on a phone, in light and
-dark (it only uses the page's own text colour), by keyboard and by screen reader.
+(2016), arXiv:1701.00160, fig. 9. A family is one row, which opens on its systems, so that the whole
+map stays one screen. Nested lists and a little CSS: it reads on a phone, in light and dark (it only
+uses the page's own text colour), by keyboard and by screen reader.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,49 +33,59 @@ NODES = {  # branch: (title, what its members offer)
 
 SHARED = ("distribution/support.py", "distribution/normal.py", "nets/mlp.py")  # by many systems
 
-KIND_COLORS = {
-    "exact": "#2f81d0",
-    "bound": "#12996b",
-    "unnormalised": "#cf7a1e",
-    "code": "#7a6fd0",
-    "implicit": "#b5558c",
+FAMILY_COLORS = {  # at least 3:1 against a white page and a black one
+    "mixture": "#b5831b",
+    "linear": "#7b8f2b",
+    "autoregressive": "#2f81d0",
+    "flow": "#8468dd",
+    "latent": "#12996b",
+    "diffusion": "#178f9f",
+    "energy": "#d3642c",
+    "autoencoder": "#b5558c",
+    "adversarial": "#cd4d66",
 }
 
 CSS = """
-.dgm-map{container-type:inline-size;margin:1rem 0;font:inherit;line-height:1.4;color:inherit}
-.dgm-map ul,.dgm-map li,.dgm-map p{list-style:none;margin:0;padding:0}
-.dgm-map,.dgm-map .dgm-node{--dgm-rail:color-mix(in srgb,currentColor 28%,transparent)}
-.dgm-map .dgm-kind{--dgm-kind:var(--dgm-color)}
-.dgm-map .dgm-kind>ul>.dgm-node{--dgm-rail:var(--dgm-kind)}
-.dgm-map .dgm-node{position:relative;padding:.4rem 0 0 1.5rem}
-.dgm-map .dgm-node::before{content:"";position:absolute;left:0;top:0;width:1rem;height:1.15rem;
-border:solid var(--dgm-rail);border-width:0 0 2px 2px;border-bottom-left-radius:8px}
-.dgm-map .dgm-node:not(:last-child)::before{border-left-color:transparent}
-.dgm-map .dgm-node:not(:last-child)::after{content:"";position:absolute;left:0;top:0;bottom:-.3rem;
-border-left:2px solid var(--dgm-rail)}
+.dgm-map{container-type:inline-size;margin:1rem 0;font:inherit;line-height:1.35;color:inherit}
+.dgm-map :is(ul,li,p){list-style:none;margin:0;padding:0;max-width:none!important}
+.dgm-map{--dgm-rail:color-mix(in srgb,currentColor 24%,transparent)}
 .dgm-map b{font-weight:650}
-.dgm-map .dgm-kind>p>b{border-bottom:3px solid var(--dgm-kind)}
-.dgm-map .dgm-root{font-size:1.1em}
-.dgm-map .dgm-note{font-size:.86em;opacity:.8}
-.dgm-map .dgm-leaves{display:grid;grid-template-columns:repeat(auto-fill,minmax(14.5rem,1fr));
-gap:.5rem;padding:.45rem 0 .6rem}
-.dgm-map .dgm-leaf{padding:.4rem .7rem .45rem;border:1px solid;border-left-width:4px;
-border-color:var(--dgm-rail) var(--dgm-rail) var(--dgm-rail) var(--dgm-kind);border-radius:6px}
-.dgm-map .dgm-leaves{--dgm-rail:color-mix(in srgb,currentColor 28%,transparent)}
-.dgm-map a{color:inherit;text-decoration:underline;text-decoration-color:var(--dgm-kind);
+.dgm-map .dgm-note{font-size:.86em;opacity:.82}
+.dgm-map .dgm-branch{margin-top:.7rem}
+.dgm-map .dgm-branch>p{padding:0 0 .25rem}
+.dgm-map .dgm-kind{display:grid;grid-template-columns:9.5rem 1fr;
+border-top:1px solid var(--dgm-rail)}
+.dgm-map .dgm-kind:last-child{border-bottom:1px solid var(--dgm-rail)}
+.dgm-map .dgm-branch:not(:last-child)>ul>.dgm-kind:last-child{border-bottom:0}
+.dgm-map .dgm-kind>p{padding:.5rem .8rem .4rem 0}
+.dgm-map .dgm-kind>p .dgm-note{display:block;font-size:.8em}
+.dgm-map .dgm-kind>p .dgm-dot{display:none}
+.dgm-map .dgm-family+.dgm-family{border-top:1px dotted var(--dgm-rail)}
+.dgm-map .dgm-row{display:grid;grid-template-columns:11.5em 1fr auto 1ch;align-items:baseline;
+gap:0 .6rem;padding:.36rem .4rem;border-left:4px solid var(--dgm-color);font-size:.94em}
+.dgm-map summary.dgm-row{cursor:pointer;list-style:none}
+.dgm-map summary.dgm-row::-webkit-details-marker{display:none}
+.dgm-map summary.dgm-row::after{content:"+";font-weight:650;width:1ch;text-align:center}
+.dgm-map details[open]>summary.dgm-row::after{content:"\2212"}
+.dgm-map summary.dgm-row:hover{background:color-mix(in srgb,var(--dgm-color) 14%,transparent)}
+.dgm-map .dgm-count{font-size:.84em;white-space:nowrap}
+.dgm-map .dgm-later{opacity:.8;font-style:italic;border-left-style:dotted}
+.dgm-map .dgm-leaves{display:grid;grid-template-columns:repeat(auto-fill,minmax(13.5rem,1fr));
+gap:.4rem;padding:.4rem 0 .7rem .5rem;border-left:4px solid var(--dgm-color)}
+.dgm-map .dgm-leaf{padding:.3rem .6rem .35rem;border:1px solid var(--dgm-rail);border-radius:6px}
+.dgm-map a{color:inherit;text-decoration:underline;text-decoration-color:var(--dgm-color);
 text-decoration-thickness:2px;text-underline-offset:3px}
 .dgm-map a:hover{text-decoration-thickness:3px}
-.dgm-map a:focus-visible{outline:2px solid currentColor;outline-offset:3px;border-radius:3px}
+.dgm-map :is(a,summary):focus-visible{outline:2px solid currentColor;outline-offset:2px}
 .dgm-map .dgm-leaf>a{font-weight:600}
-.dgm-map .dgm-code{font-size:.8em;opacity:.9;margin-top:.1rem}
+.dgm-map .dgm-code{font-size:.8em;opacity:.9}
 .dgm-map .dgm-code a{display:inline-block;line-height:24px;font-family:ui-monospace,monospace;
-text-decoration-thickness:1px;
-margin-right:.6em;white-space:nowrap}
-.dgm-map .dgm-later>p{opacity:.75;font-style:italic}
-.dgm-map .dgm-later .dgm-note{opacity:1}
-@container (max-width:30rem){.dgm-map .dgm-node{padding-left:1rem}
-.dgm-map .dgm-node::before{width:.7rem}.dgm-map .dgm-node>p>.dgm-note{display:block}
-.dgm-map .dgm-node>p>.dgm-dot{display:none}
+text-decoration-thickness:1px;margin-right:.6em;white-space:nowrap}
+@container (max-width:36rem){.dgm-map .dgm-kind{display:block}
+.dgm-map .dgm-kind>p .dgm-note{display:inline;margin-left:.4rem}
+.dgm-map .dgm-kind>p{padding:.35rem 0 .2rem}
+.dgm-map .dgm-row{grid-template-columns:1fr auto 1ch}
+.dgm-map .dgm-row>.dgm-note{order:1;grid-column:1/-1}
 .dgm-map .dgm-leaves{grid-template-columns:1fr}}
 """
 
@@ -108,7 +119,7 @@ def model_map(entries: Iterable[Any], link: Callable[[str], str] = page.href):
     """
     from IPython.display import HTML
 
-    leaves: dict[tuple[str, ...], list] = {branch: [] for branch in _families()}
+    leaves: dict[tuple[str, ...], list] = {branch: [] for branch in families()}
     for entry in entries:
         if tuple(entry.branch) not in leaves:
             allowed = ", ".join("/".join(branch) for branch in leaves)
@@ -117,16 +128,15 @@ def model_map(entries: Iterable[Any], link: Callable[[str], str] = page.href):
                 f"allowed are {allowed}"
             )
         leaves[tuple(entry.branch)].append(entry)
-    # nested lists, drawn by style alone
-    tree = "".join(_node(branch, leaves, link) for branch in NODES if len(branch) == 1)
-    root = '<p class="dgm-root"><b>Generative models</b>' + _note("learn p(x) from examples")
+    # nested lists; what opens is a details element: no script
+    tree = "".join(_branch(branch, leaves, link) for branch in NODES if len(branch) == 1)
     return HTML(
         f'<nav class="dgm-map" aria-label="Map of generative models"><style>{CSS}</style>'
-        f'{root}</p><ul class="dgm-tree">{tree}</ul></nav>'
+        f"<ul>{tree}</ul></nav>"
     )
 
 
-def _families() -> list[tuple[str, ...]]:
+def families() -> list[tuple[str, ...]]:
     """Branches that split no further: where entries hang."""
     return [branch for branch in NODES if not _children(branch)]
 
@@ -139,31 +149,71 @@ def _note(text: str) -> str:
     return f'<span class="dgm-dot"> ·\u00a0</span><span class="dgm-note">{escape(text)}</span>'
 
 
-def _node(branch: tuple[str, ...], leaves: dict, link: Callable[[str], str]) -> str:
-    """One node as a list item, with its children or leaves inside."""
+def _branch(branch: tuple[str, ...], leaves: dict, link: Callable[[str], str]) -> str:
+    """A branch as a list item: a kind, whose children are families, or what holds kinds."""
     title, note = NODES[branch]
-    inner = "".join(_node(child, leaves, link) for child in _children(branch))
-    inner = f"<ul>{inner}</ul>" if inner else _leaves(leaves[branch], link)
-    kind, style = "", ""
-    if branch[-1] in KIND_COLORS:
-        kind, style = " dgm-kind", f' style="--dgm-color:{KIND_COLORS[branch[-1]]}"'
-    later = "" if inner else " dgm-later"
-    note = note if inner else f"{note} (chapter to come)"
+    inner = "".join(
+        _branch(child, leaves, link) if _children(child) else _family(child, leaves[child], link)
+        for child in _children(branch)
+    )
+    kind = all(not _children(child) for child in _children(branch))
     return (
-        f'<li class="dgm-node{kind}{later}"{style}>'
-        f"<p><b>{escape(title)}</b>{_note(note)}</p>{inner}</li>"
+        f'<li class="{"dgm-kind" if kind else "dgm-branch"}">'
+        f"<p><b>{escape(title)}</b>{_note(note)}</p><ul>{inner}</ul></li>"
     )
 
 
-def _leaves(entries: list, link: Callable[[str], str]) -> str:
+def _family(branch: tuple[str, ...], entries: list, link: Callable[[str], str]) -> str:
+    """A family as one row, which opens on its systems; a dotted one where there are none yet."""
+    title, note = NODES[branch]
+    head = f'<b>{escape(title)}</b> <span class="dgm-note">{escape(note)}</span> '
+    if not entries:
+        inside = (
+            f'<p class="dgm-row dgm-later">{head}<span class="dgm-count">chapter to come</span></p>'
+        )
+    else:
+        chapters = list(dict.fromkeys(number_of(entry.chapter) for entry in entries))
+        word = "chapter" if len(chapters) == 1 else "chapters"
+        systems = "1 system" if len(entries) == 1 else f"{len(entries)} systems"
+        count = f"{systems}, {word}\u00a0{spans(chapters)}"
+        inside = (
+            f'<details><summary class="dgm-row">{head}<span class="dgm-count">{count}</span>'
+            f"</summary>{_leaves(branch, entries, link)}</details>"
+        )
+    color = FAMILY_COLORS[branch[-1]]
+    return f'<li class="dgm-family" style="--dgm-color:{color}">{inside}</li>'
+
+
+def family_id(branch: tuple[str, ...]) -> str:
+    """The name of a family's place on the page of the map; a link to it opens the family."""
+    return "map-" + "-".join(branch)
+
+
+def spans(numbers: list[str]) -> str:
+    """Numbers in order, neighbours joined: ``"1, 10–12"`` for 1, 10, 11 and 12."""
+    groups: list[list[int]] = []
+    for number in sorted(map(int, numbers)):
+        if groups and number == groups[-1][-1] + 1:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return ", ".join(f"{g[0]}–{g[-1]}" if len(g) > 1 else str(g[0]) for g in groups)
+
+
+def number_of(chapter: str) -> str:
+    """The number of a chapter, ``"5"`` of ``"05_vae"``."""
+    return chapter.split("_")[0].lstrip("0")
+
+
+def _leaves(branch: tuple[str, ...], entries: list, link: Callable[[str], str]) -> str:
     items = "".join(_leaf(entry, link) for entry in entries)
-    return f'<ul class="dgm-leaves">{items}</ul>' if items else ""
+    return f'<ul class="dgm-leaves" id="{family_id(branch)}">{items}</ul>'
 
 
 def _leaf(entry: Any, link: Callable[[str], str]) -> str:
     """One system: its title leads to the chapter, each file name to the code."""
     chapter, files = targets(entry)
-    where = "chapter\u00a0" + entry.chapter.split("_")[0].lstrip("0")
+    where = "chapter\u00a0" + number_of(entry.chapter)
     code = " ".join(
         f'<a href="{escape(link(file))}">{escape(file.rsplit("/", 1)[-1])}</a>' for file in files
     )

@@ -21,7 +21,7 @@ UNITS = (
     *("digits", "bytes", "pixels", "dB", "1", *TIMINGS),
 )
 FIELDS = (
-    *("row", "model", "name", "value", "unit", "kind", "k"),
+    *("row", "model", "name", "value", "error", "unit", "kind", "k"),
     *("published", "rerun", "source", "tolerance"),
 )
 CLAIM_FIELDS = ("id", "sentence", "relation", "required")
@@ -108,7 +108,7 @@ def read_ledger(path: Path) -> dict:
         figures = [dict.fromkeys(FIELDS) | figure for figure in ledger["figures"]]
         for figure in figures:
             check(figure)
-            for field in ("value", "published", "rerun", "tolerance"):
+            for field in ("value", "error", "published", "rerun", "tolerance"):
                 if figure[field] is not None or field == "value":
                     plain(figure[field], field)
         ledger["figures"] = sorted(figures, key=order)

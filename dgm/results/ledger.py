@@ -119,6 +119,8 @@ class Ledger:
     ) -> object:
         """Write a figure, or hold it against the one on file; return ``value`` as it came.
 
+        The ``standard_error`` of an `evaluate.Estimate` is written beside it, and not compared.
+
         Parameters
         ----------
         row, model, name
@@ -140,9 +142,11 @@ class Ledger:
         ValueError
             A field breaks the format; nothing is written.
         """
-        fields = (row, model, name, value, unit, kind, k, published, rerun, source, tolerance)
-        figure = dict(zip(FIELDS, fields, strict=True))
-        for field in ("value", "published", "rerun", "tolerance"):
+        error = getattr(value, "standard_error", None)
+        error = error if error is None else float(f"{error:.3g}")
+        fields = (row, model, name, value, error, unit, kind, k, published, rerun, source)
+        figure = dict(zip(FIELDS, (*fields, tolerance), strict=True))
+        for field in ("value", "error", "published", "rerun", "tolerance"):
             if figure[field] is not None or field == "value":
                 figure[field] = plain(figure[field], field)
         check(figure)
@@ -175,7 +179,8 @@ class Ledger:
             old = figures.get(order(figure))
             if old is not None and not self.update:
                 self._compare(old, figure)
-                figure = figure | {"value": old["value"]}  # within tolerance: the file stays
+                kept = {key: old[key] for key in ("value", "error") if old[key] is not None}
+                figure = figure | kept  # within tolerance: the file stays
             if figure != old:
                 figures[order(figure)] = figure
                 if self.update:

@@ -85,7 +85,7 @@ def load(name: str, data_name: str) -> nn.Module:
         raise ValueError(
             f"{name!r} has no recipe for {data_name!r}; only for: {', '.join(entry.recipes)}"
         )
-    model = entry.build(data.load(data_name).kind, **entry.recipes[data_name].sizes)
+    model = entry.build(data.kind(entry.data_of(data_name)), **entry.recipes[data_name].sizes)
     recipe = fingerprint.recipe_hash(entry, data_name)
     weights.load_weights(model, weights.weights_path(name, data_name), recipe)
     return model.eval()

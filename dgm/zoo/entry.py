@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,16 +17,46 @@ from dgm.train import Fit, fit
 from dgm.zoo.arguments import checked
 
 
-def start_and_fit(model: nn.Module, dataset: Any, seed: int, **settings: Any) -> Fit:
+def start_and_fit(
+    model: nn.Module, dataset: Any, seed: int, held_out: int | None = None, **settings: Any
+) -> Fit:
     """How most recipes train: ``start_from`` the training data where the model can, then `fit`.
 
-    A model with labels trains on log p(x | y) and is validated by log p(x).
+    A model with labels trains on log p(x | y) and is validated by log p(x); on the first
+    ``held_out`` validation examples, on all where that is None.
     """
     if hasattr(model, "start_from"):
         model.start_from(dataset.train)
     labelled = getattr(model, "condition", None) is not None
     examples = (dataset.train, dataset.train_y) if labelled else dataset.train
-    return fit(model, examples, val=dataset.val, seed=seed, **settings)
+    return fit(model, examples, val=dataset.val[:held_out], seed=seed, **settings)
+
+
+def warm_and_fit(
+    model: nn.Module,
+    dataset: Any,
+    seed: int,
+    *,
+    warm: int,
+    beta: float = 0.2,
+    average: float = 0.0,
+    held_out: int | None = None,
+    checkpoint: Path | None = None,
+    **settings: Any,
+) -> Fit:
+    """For VAEs: ``warm`` steps with a light KL term, so that codes get used; then `start_and_fit`.
+
+    A decoder that starts at the histogram gains so little from a code at first that the KL term
+    would close it for good.
+    """
+    model.start_from(dataset.train)
+    model.beta = beta
+    first = checkpoint and checkpoint.with_name(f"warm-{checkpoint.name}")
+    begin = dict(steps=warm, schedule="constant", checkpoint=first)
+    fit(model, dataset.train, seed=seed, **settings | begin)
+    model.beta = 1.0
+    rest = dict(val=dataset.val[:held_out], average=average, checkpoint=checkpoint)
+    return fit(model, dataset.train, seed=seed + 1000, **settings | rest)
 
 
 @dataclass(frozen=True)
@@ -50,6 +81,7 @@ class Recipe:
     fit : settings of ``train``, by default those of `dgm.train.fit`.
     train : ``train(model, dataset, seed, **fit)`` fits the model in place; returns the `Fit`.
     data : options of ``data.load``.
+    of : name of the data set, where the recipe has another one ("mnist_gpu").
     seeds : the weights are those of seed 0; with more, the test nats of seeds 0, 1, ... come too.
     scale : "laptop", or "gpu" where it is too much for one; ``train`` of a gpu recipe also takes
         ``checkpoint=``, the file to resume from.
@@ -60,6 +92,7 @@ class Recipe:
     fit: dict[str, Any] = field(default_factory=dict)
     train: Callable[..., Fit] = start_and_fit
     data: dict[str, Any] = field(default_factory=dict)
+    of: str = ""
     seeds: int = 1
     scale: str = "laptop"
     worth: float = 1.0
@@ -80,7 +113,7 @@ class Entry:
     rows : checklist rows, "N4 N15".
     source : paper and address.
     tiny : see `Tiny`.
-    recipes : by the name of a data set.
+    recipes : by the name of a data set; a second one for the same set says ``of`` which it is.
     branch : where it differs from the module's.
     """
 
@@ -115,6 +148,10 @@ class Entry:
     def chapter(self) -> str:
         """Stem of the notebook."""
         return sys.modules[self.build.__module__].CHAPTER
+
+    def data_of(self, recipe: str) -> str:
+        """Name of the data set of a recipe."""
+        return self.recipes[recipe].of or recipe
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -36,7 +36,8 @@ def code_hash(entry: Any, data_name: str, package: Package = DGM) -> str:
 
     Of the data sets it is the loader of this one alone.
     """
-    starts = [*_starts(entry, entry.recipes[data_name]), _loader(package, data_name)]
+    recipe = entry.recipes[data_name]
+    starts = [*_starts(entry, recipe), _loader(package, recipe.of or data_name)]
     starts.append(("dgm.runtime", "seed"))
     reached = package.reach(starts, lambda module, name: (module, name) != DATA_SETS)
     return _hash([definition_text(d) for d in reached if not _in_zoo(d.module)])

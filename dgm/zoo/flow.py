@@ -18,6 +18,7 @@ from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
 from dgm.flow.elementwise import Flatten, Logit, Permute, Scale
 from dgm.flow.flow import Flow
 from dgm.flow.invertible_conv import InvertibleConv1x1
+from dgm.flow.marginal import MarginalLogit
 from dgm.flow.masked_coupling import MaskedCoupling, checkerboard_mask
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling
 from dgm.flow.multiscale import Multiscale
@@ -63,13 +64,23 @@ def _in_levels(data: Levels | Reals, steps: Sequence[int], step: Callable) -> li
 
 
 def _over_normal(
-    data: Levels | Reals, layers: list[nn.Module], noise: nn.Module | None = None
+    data: Levels | Reals,
+    layers: list[nn.Module],
+    marginals: bool,
+    noise_width: int = 0,
+    noise_dropout: float = 0.0,
 ) -> nn.Module:
-    """The layers over a standard normal, a logit before them and dequantised if data are levels."""
+    """The layers over a standard normal; levels get a logit before them and are dequantised.
+
+    With ``marginals`` the logit is of each entry's histogram. The noise is uniform, or learned by a
+    network of ``noise_width``.
+    """
     base, reals = StandardNormal((data.dims,)), Reals(data.shape)
     if isinstance(data, Reals):
         return Flow(layers, base, reals)
-    return Dequantize(Flow([Logit(data.levels), *layers], base, reals), data, noise)
+    noise = _learned_noise(data, noise_width, noise_dropout) if noise_width else None
+    first = MarginalLogit(data.shape, data.levels) if marginals else Logit(data.levels)
+    return Dequantize(Flow([first, *layers], base, reals), data, noise)
 
 
 def _one_colour_first(shape: tuple[int, ...]) -> Tensor:
@@ -77,10 +88,6 @@ def _one_colour_first(shape: tuple[int, ...]) -> Tensor:
     if len(shape) != 3:
         return torch.arange(torch.Size(shape).numel())
     return checkerboard_mask(shape).flatten().argsort(descending=True, stable=True)
-
-
-def _additive(net: Callable[[int, int], nn.Module], channels: int) -> nn.Module:
-    return AdditiveCoupling(net(channels // 2, channels // 2))
 
 
 def _affine(net: Callable[[int, int], nn.Module], channels: int) -> nn.Module:
@@ -138,62 +145,47 @@ def nice(
 
 
 def realnvp(
-    data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, dropout: float = 0.0
-) -> nn.Module:
+    data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, dropout: float = 0.0,
+    noise_width: int = 0, marginals: bool = True,
+) -> nn.Module:  # fmt: skip
     """RealNVP: checkerboard couplings (of half the width), then multi-scale channel couplings.
 
     Note: ActNorm stands in for the paper's batch normalisation, which ties the examples of a batch.
+    ``marginals`` (marginal.py) and learned noise of ``noise_width`` (Flow++) are not in the paper.
     """
     layers, shape = [], data.shape
     for first in (1, 0, 1, 0) if len(shape) == 3 else ():
         net = _conditioner(shape[0], 2 * shape[0], shape[1:], width // 2, dropout)
         layers += [MaskedCoupling(net, checkerboard_mask(shape, first)), ActNorm(shape[0])]
     layers += _glow_layers(data, steps, width, dropout, _affine, mixing=False)
-    return _over_normal(data, layers)
+    return _over_normal(data, layers, marginals, noise_width)
 
 
 def glow(
-    data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, dropout: float = 0.0
-) -> nn.Module:
-    """Glow: steps of ActNorm, 1x1 convolution and affine coupling, in a multi-scale stack."""
-    return _over_normal(data, _glow_layers(data, steps, width, dropout, _affine))
+    data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, dropout: float = 0.0,
+    noise_width: int = 0, marginals: bool = True,
+) -> nn.Module:  # fmt: skip
+    """Glow: steps of ActNorm, 1x1 convolution and affine coupling, in a multi-scale stack.
+
+    Note: ``marginals`` and learned noise of ``noise_width`` as in `realnvp`.
+    """
+    layers = _glow_layers(data, steps, width, dropout, _affine)
+    return _over_normal(data, layers, marginals, noise_width)
 
 
 def flowpp(
-    data: Levels | Reals,
-    steps: Sequence[int] = (4, 4),
-    width: int = 32,
-    components: int = 4,
-    sharpness: float = 3.0,
-    dropout: float = 0.0,
-    noise_width: int = 64,
-    noise_dropout: float = 0.0,
-) -> nn.Module:
+    data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, components: int = 4,
+    sharpness: float = 3.0, dropout: float = 0.0, noise_width: int = 64, noise_dropout: float = 0.0,
+    marginals: bool = True,
+) -> nn.Module:  # fmt: skip
     """Flow++: Glow with mixture couplings and learned noise.
 
-    Note: no attention, and the learned noise is factorised given x (see dequantize.py).
+    Note: no attention, and the learned noise is factorised given x (see dequantize.py);
+    ``marginals`` (marginal.py) are not in the paper.
     """
     coupling = partial(_mixture, components, sharpness)
     layers = _glow_layers(data, steps, width, dropout, coupling)
-    if isinstance(data, Reals):
-        return _over_normal(data, layers)
-    return _over_normal(data, layers, _learned_noise(data, noise_width, noise_dropout))
-
-
-COUPLINGS = dict(additive=_additive, affine=_affine, mixture=partial(_mixture, 4, 3.0))
-
-
-def coupling_ablation(
-    data: Levels, coupling: str, learned_noise: bool, mixing: bool, dropout: float = 0.2
-) -> Dequantize:
-    """Flow++ as on the digits with parts exchanged: its coupling, noise, 1x1 convolutions.
-
-    With ``("mixture", True, True)`` it is that Flow++; with ``("affine", False, True)`` a Glow.
-    """
-    if coupling not in COUPLINGS:
-        raise ValueError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
-    layers = _glow_layers(data, (4, 4), 32, dropout, COUPLINGS[coupling], mixing)
-    return _over_normal(data, layers, _learned_noise(data, 64, dropout) if learned_noise else None)
+    return _over_normal(data, layers, marginals, noise_width, noise_dropout)
 
 
 _FIT = dict(clip_norm=1.0, progress=False)
@@ -203,47 +195,52 @@ _PLANE = Recipe(
     fit=dict(_FIT, steps=4500, batch_size=512, lr=5e-3, average=0.995, eval_every=500),
     data=dict(n=50_000, seed=1),  # other points than the test set of the chapter
 )
-_MNIST = Recipe(
-    sizes=dict(steps=(8, 8), width=96, noise_width=128),
-    fit=dict(
-        _FIT, steps=20_000, batch_size=128, lr=1e-3, warmup=100, average=0.999, eval_every=1000
-    ),
+_ON_MNIST = dict(_FIT, batch_size=16, lr=3e-3, warmup=200, average=0.999, weight_decay=0.01)
+_ON_MNIST |= dict(eval_every=1000, held_out=1000)
+_MNIST_GPU = Recipe(
+    dict(steps=(8, 8), width=96, sharpness=5.0, noise_width=128),
+    dict(_FIT, steps=14_000, batch_size=128, warmup=100, average=0.999, eval_every=1000),
+    of="mnist",
     scale="gpu",
 )
 _TOYS = ("moons", "eight_gaussians", "rings", "spirals", "checkerboard")
-_IMAGES = Levels((1, 4, 4), 5)
+_IMAGES, _STEP = Levels((1, 4, 4), 5), dict(steps=(1, 1), width=8)
+
+
+def _digits_recipe(**sizes: float | Sequence[int]) -> Recipe:
+    """The recipe of the chapter's comparison on 8 by 8 digits: one budget for all."""
+    return Recipe(sizes, DIGITS_FIT, seeds=3)
+
 
 ENTRIES = (
     Entry(
-        nice,
-        "N2 N15",
-        ("Dinh, Krueger and Bengio (2015)", "https://arxiv.org/abs/1410.8516"),
+        nice, "N2 N15", ("Dinh, Krueger and Bengio (2015)", "https://arxiv.org/abs/1410.8516"),
         Tiny(_IMAGES, dict(width=16), std=0.1),
-        recipes=dict(digits=Recipe(dict(width=128, dropout=0.3), DIGITS_FIT, seeds=3)),
+        dict(digits=_digits_recipe(width=128, dropout=0.3)),
     ),
     Entry(
-        realnvp,
-        "N1 N3 N15",
+        realnvp, "N1 N3 N15",
         ("Dinh, Sohl-Dickstein and Bengio (2017)", "https://arxiv.org/abs/1605.08803"),
-        Tiny(_IMAGES, dict(steps=(1, 1), width=8), std=0.1),
-        recipes=dict(digits=Recipe(dict(steps=(4, 4), dropout=0.2), DIGITS_FIT, seeds=3)),
+        Tiny(_IMAGES, _STEP, std=0.1),
+        dict(digits=_digits_recipe(steps=(4, 4), dropout=0.2, marginals=False)),
     ),
     Entry(
-        glow,
-        "N4 N15",
-        ("Kingma and Dhariwal (2018)", "https://arxiv.org/abs/1807.03039"),
-        Tiny(_IMAGES, dict(steps=(1, 1), width=8), std=0.1),
-        recipes=dict(digits=Recipe(dict(steps=(8, 4), width=28, dropout=0.2), DIGITS_FIT, seeds=3)),
-    ),
-    Entry(
-        flowpp,
-        "N5 N15",
-        ("Ho, Chen, Srinivas, Duan and Abbeel (2019)", "https://arxiv.org/abs/1902.00275"),
-        Tiny(_IMAGES, dict(steps=(1, 1), width=8, components=2, noise_width=8), std=0.1),
-        recipes=dict(
-            digits=Recipe(dict(steps=(4, 4), dropout=0.2, noise_dropout=0.2), DIGITS_FIT, seeds=3),
-            **dict.fromkeys(_TOYS, _PLANE),
-            mnist=_MNIST,
+        glow, "N4 N15", ("Kingma and Dhariwal (2018)", "https://arxiv.org/abs/1807.03039"),
+        Tiny(_IMAGES, _STEP, std=0.1),
+        dict(
+            digits=_digits_recipe(steps=(8, 4), width=28, dropout=0.2, marginals=False),
+            mnist=Recipe(dict(steps=(8, 4), noise_width=64), dict(_ON_MNIST, steps=6000)),
         ),
     ),
-)
+    Entry(
+        flowpp, "N5 N15",
+        ("Ho, Chen, Srinivas, Duan and Abbeel (2019)", "https://arxiv.org/abs/1902.00275"),
+        Tiny(_IMAGES, _STEP | dict(components=2, noise_width=8, marginals=False), std=0.1),
+        dict(
+            digits=_digits_recipe(steps=(4, 4), dropout=0.2, noise_dropout=0.2, marginals=False),
+            **dict.fromkeys(_TOYS, _PLANE),
+            mnist=Recipe(dict(steps=(6, 4), width=36, sharpness=5.0), dict(_ON_MNIST, steps=8000)),
+            mnist_gpu=_MNIST_GPU,
+        ),
+    ),
+)  # fmt: skip

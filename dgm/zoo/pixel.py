@@ -1,6 +1,6 @@
 """Pixel models of chapter 11: one causal network after the other under the same chain rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -91,36 +91,30 @@ def diagonal_bilstm(
 
 
 def gated_pixelcnn(
-    data: Levels, width: int = 32, blocks: int = 5, dropout: float = 0.0, noise: float = 0.0
-) -> Autoregressive:
+    data: Levels, width: int = 32, blocks: int = 5, dropout: float = 0.0, noise: float = 0.0,
+    dilations: Sequence[int] = (1,), places: bool = True,
+) -> Autoregressive:  # fmt: skip
     """Gated PixelCNN: two stacks of gated convolutions, no blind spot."""
-    stack = GatedPixelCNN(_pixel_features(data), data.shape, width, blocks, dropout=dropout)
+    sizes = dict(dropout=dropout, dilations=dilations, places=places)
+    stack = GatedPixelCNN(_pixel_features(data), data.shape, width, blocks, **sizes)
     return _pixel_chain(CachedPixelNetwork, stack, data, noise=noise)
 
 
 def class_pixelcnn(
-    data: Levels,
-    width: int = 32,
-    blocks: int = 5,
-    n_classes: int = 10,
-    dropout: float = 0.0,
-    noise: float = 0.0,
-) -> Autoregressive:
+    data: Levels, width: int = 32, blocks: int = 5, n_classes: int = 10, dropout: float = 0.0,
+    noise: float = 0.0, dilations: Sequence[int] = (1,), places: bool = True,
+) -> Autoregressive:  # fmt: skip
     """Gated PixelCNN with labels: told the class, which is summed out where it is not known."""
     features, labels = _pixel_features(data), Levels((), n_classes)
-    sizes = dict(n_classes=n_classes, dropout=dropout)
+    sizes = dict(n_classes=n_classes, dropout=dropout, dilations=dilations, places=places)
     stack = GatedPixelCNN(features, data.shape, width, blocks, **sizes)
     return _pixel_chain(CachedPixelNetwork, stack, data, condition=labels, noise=noise)
 
 
 def pixelcnnpp(
-    data: Levels,
-    width: int = 32,
-    blocks: int = 5,
-    n_components: int = 5,
-    dropout: float = 0.0,
+    data: Levels, width: int = 32, blocks: int = 5, n_components: int = 5, dropout: float = 0.0,
     noise: float = 0.0,
-) -> Autoregressive:
+) -> Autoregressive:  # fmt: skip
     """PixelCNN++ likelihood: a mixture of discretised logistics, on the gated network."""
     stack = GatedPixelCNN(_pixel_features(data), data.shape, width, blocks, dropout=dropout)
     law = LogisticMixtureLaw(DiscretizedLogisticMixture, data.levels, data.dims, n_components)
@@ -128,15 +122,9 @@ def pixelcnnpp(
 
 
 def subscale(
-    data: Levels,
-    scale: int = 2,
-    width: int = 32,
-    blocks: int = 3,
-    dropout: float = 0.0,
-    skip: int = 0,
-    coarse_levels: int = 0,
-    top: int | None = None,
-) -> Autoregressive:
+    data: Levels, scale: int = 2, width: int = 32, blocks: int = 3, dropout: float = 0.0,
+    skip: int = 0, coarse_levels: int = 0, top: int | None = None,
+) -> Autoregressive:  # fmt: skip
     """Subscale pixel network: interleaved slices in turn; see `SubscaleNetwork` for the rest."""
     place = _slice_sides(data, scale)
     order = order_of_ranks(subscale_ranks(*data.shape[1:], scale))
@@ -199,7 +187,18 @@ def _on_digits(
     return dict(digits=Recipe(sizes, budget, train, seeds=3))
 
 
-_ON_MNIST = Recipe(  # not run yet
+_ON_MNIST = Recipe(
+    dict(width=32, blocks=6, dilations=(1, 2, 1, 4, 1, 2), places=False),
+    dict(
+        steps=17_000, batch_size=16, lr=4e-3, weight_decay=0.02, warmup=200, clip_norm=1.0,
+        average=0.999, eval_every=1700, held_out=200, mixed_precision=True,
+    ),
+)  # fmt: skip
+_ON_COLOR = Recipe(
+    dict(width=32, blocks=4),
+    dict(_BUDGET, steps=1300, average=0.99, weight_decay=0.1, held_out=256, eval_every=650),
+)
+_ON_A_GPU = Recipe(  # not run yet
     dict(width=64, blocks=8, dropout=0.1, noise=0.02),
     dict(
         steps=30_000, batch_size=64, lr=2e-3, weight_decay=0.05, warmup=500, clip_norm=1.0,
@@ -227,7 +226,7 @@ ENTRIES = (
     Entry(diagonal_bilstm, "A2", PIXEL_RNN, Tiny(_GRID, _LAYER), _on_digits(**_LSTM)),
     Entry(
         gated_pixelcnn, "A2 A3", GATED_PIXELS, Tiny(_GRID, _STACK),
-        _on_digits(**_NOISY) | {"mnist": _ON_MNIST},
+        _on_digits(**_NOISY) | {"color_sprites": _ON_COLOR, "mnist": _ON_A_GPU},
     ),
     Entry(
         pixelcnnpp, "A3", PIXEL_PLUS, Tiny(_GRID, _STACK | {"n_components": 2}),
@@ -235,7 +234,7 @@ ENTRIES = (
     ),
     Entry(
         class_pixelcnn, "A2 A3", GATED_PIXELS, Tiny(_GRID, _STACK | {"n_classes": 2}),
-        _on_digits(_TOLD, n_classes=10, width=36, dropout=0.3, noise=0.2),
+        _on_digits(_TOLD, n_classes=10, width=36, dropout=0.3, noise=0.2) | {"mnist": _ON_MNIST},
     ),
     Entry(subscale, "A4", SUBSCALE, Tiny(_SQUARE, _STACK), _on_digits(dropout=0.3)),
     Entry(

@@ -28,7 +28,7 @@ from dgm.train import Fit, fit
 from dgm.train.jitter import Jitter
 from dgm.vae.gaussian_posterior import GaussianEncoder
 from dgm.vae.vae import VAE
-from dgm.zoo.entry import Entry, Recipe, Tiny
+from dgm.zoo.entry import Entry, Recipe, Tiny, warm_and_fit
 
 CHAPTER = "06_posteriors_and_priors"
 BRANCH = ("explicit", "bound", "latent")
@@ -212,14 +212,14 @@ _DIGITS = {"digits": Recipe(train=train_warm, seeds=3)}
 _BEST = Recipe(dict(dropout=0.33), dict(steps=2000, warm=300), train_warm, seeds=3)
 _LARGE = dict(steps=30_000, lr=1e-3, eval_every=1000)
 _MNIST = {"mnist": Recipe(dict(latent_dim=32, width=512), _LARGE, scale="gpu")}
+_BINARY = dict(warm=4000, steps=36_000, lr=1e-3, weight_decay=0.01, warmup=200, average=0.999)
+_BINARY |= dict(clip_norm=1.0, eval_every=2000, progress=False)
+_BITS = Recipe(dict(latent_dim=40, width=200, dropout=0.1), _BINARY, warm_and_fit)
 _KINGMA14 = ("Kingma and Welling (2014)", "https://arxiv.org/abs/1312.6114")
 _KINGMA19 = ("Kingma and Welling (2019), section 2.5", "https://arxiv.org/abs/1906.02691")
 _REZENDE = ("Rezende and Mohamed (2015)", "https://arxiv.org/abs/1505.05770")
 _TOMCZAK = ("Tomczak and Welling (2016)", "https://arxiv.org/abs/1611.09630")
-_BERG = (
-    "van den Berg, Hasenclever, Tomczak and Welling (2018)",
-    "https://arxiv.org/abs/1803.05649",
-)
+_BERG = ("van den Berg, Hasenclever, Tomczak, Welling (2018)", "https://arxiv.org/abs/1803.05649")
 _KINGMA16 = ("Kingma et al. (2016)", "https://arxiv.org/abs/1606.04934")
 _DILOK = ("Dilokthanakul et al. (2016)", "https://arxiv.org/abs/1611.02648")
 _VAMP = ("Tomczak and Welling (2018)", "https://arxiv.org/abs/1705.07120")
@@ -231,7 +231,7 @@ def _tiny(**sizes: int) -> Tiny:
 
 
 ENTRIES = (
-    Entry(gaussian_vae, "V20", _KINGMA14, _tiny(), _DIGITS | _MNIST),
+    Entry(gaussian_vae, "V4 V20", _KINGMA14, _tiny(), _DIGITS | _MNIST | {"binary_mnist": _BITS}),
     Entry(log_variance_vae, "V20", _KINGMA14, _tiny(), _DIGITS),
     Entry(full_covariance_vae, "V20", _KINGMA19, _tiny(), _DIGITS),
     Entry(householder_vae, "V20", _TOMCZAK, _tiny(reflections=2), _DIGITS),

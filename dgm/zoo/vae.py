@@ -15,7 +15,7 @@ from dgm.train import Fit, fit
 from dgm.train.jitter import Jitter
 from dgm.vae.gaussian_posterior import GaussianEncoder
 from dgm.vae.vae import VAE
-from dgm.zoo.entry import Entry, Recipe, Tiny
+from dgm.zoo.entry import Entry, Recipe, Tiny, warm_and_fit
 
 CHAPTER = "05_vae"
 BRANCH = ("explicit", "bound", "latent")
@@ -82,9 +82,9 @@ _DIGITS = dict(
     lr=2e-3, weight_decay=0.1, warmup=100, average=0.998, clip_norm=1.0, shift=0.3, turn=0.1,
     progress=False,
 )  # fmt: skip
-_MNIST = dict(
-    steps=40_000, batch_size=128, lr=1e-3, weight_decay=0.01, warmup=500, average=0.999,
-    clip_norm=1.0, eval_every=1000,
+_ON_MNIST = dict(
+    warm=1000, steps=5500, batch_size=32, lr=2e-3, weight_decay=0.01, warmup=100, average=0.999,
+    clip_norm=1.0, eval_every=500, held_out=1000, progress=False,
 )  # fmt: skip
 
 ENTRIES = (
@@ -97,8 +97,13 @@ ENTRIES = (
             "digits": Recipe(
                 dict(dropout=0.3), dict(steps=3000, **_DIGITS), train_jittered, seeds=3
             ),
-            "mnist": Recipe(
-                dict(latent_dim=50, width=64, halvings=2, dropout=0.1), _MNIST, scale="gpu"
+            "mnist": Recipe(dict(latent_dim=32, width=24, halvings=2), _ON_MNIST, warm_and_fit),
+            "mnist_gpu": Recipe(
+                dict(latent_dim=50, width=64, halvings=2, dropout=0.1),
+                dict(_ON_MNIST, steps=40_000, batch_size=128),
+                warm_and_fit,
+                of="mnist",
+                scale="gpu",
             ),
         },
     ),

@@ -5,18 +5,45 @@ half of one core each, and keeps the scores only.
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 
-from dgm import data, evaluate, results, runtime
-from dgm.zoo.entry import start_and_fit
-from dgm.zoo.flow import COUPLINGS, DIGITS_FIT, coupling_ablation
+from torch import nn
 
+from dgm import data, evaluate, results, runtime
+from dgm.distribution.support import Levels
+from dgm.flow.coupling import AdditiveCoupling
+from dgm.flow.dequantize import Dequantize
+from dgm.zoo import flow
+from dgm.zoo.entry import start_and_fit
+from dgm.zoo.flow import DIGITS_FIT
+
+
+def _additive(net: Callable[[int, int], nn.Module], channels: int) -> nn.Module:
+    return AdditiveCoupling(net(channels // 2, channels // 2))
+
+
+COUPLINGS = dict(additive=_additive, affine=flow._affine, mixture=partial(flow._mixture, 4, 3.0))
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 # coupling, learned noise, 1x1 convolution; without the last only the swap of halves mixes channels
 CELLS = [*product(COUPLINGS, (False, True), (True,))]
 CELLS += [("affine", False, False), ("mixture", True, False)]
+
+
+def coupling_ablation(
+    kind: Levels, coupling: str, learned_noise: bool, mixing: bool, dropout: float = 0.2
+) -> Dequantize:
+    """Flow++ as on the digits with parts exchanged: its coupling, noise, 1x1 convolutions.
+
+    With ``("mixture", True, True)`` it is that Flow++; with ``("affine", False, True)`` a Glow.
+    """
+    if coupling not in COUPLINGS:
+        raise ValueError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
+    layers = flow._glow_layers(kind, (4, 4), 32, dropout, COUPLINGS[coupling], mixing)
+    return flow._over_normal(kind, layers, False, 64 if learned_noise else 0, dropout)
 
 
 def load() -> list[dict]:

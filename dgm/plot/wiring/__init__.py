@@ -1,0 +1,17 @@
+"""Schematics of the models, a file a chapter: functions that draw one each, most from the model.
+
+| file                | what it draws                                                        |
+|---------------------|----------------------------------------------------------------------|
+| `joint.py`          | two heads on a trunk, a classifier made of densities                 |
+| `mixture.py`        | a hidden cause, a deep mixture                                       |
+| `linear.py`         | PCA, PPCA, ICA, sparse coding, noisy-OR                              |
+| `autoencoder.py`    | what keeps an autoencoder from copying                               |
+| `vae.py`            | the bound and its terms, importance weights                          |
+| `posterior.py`      | the ladder of posteriors, the ladder of priors                       |
+| `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network             |
+| `pixel.py`          | masked kernels, what a stack sees, two stacks                        |
+| `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling          |
+| `sequence.py`       | dilations, gates, LSTM, Transformer                                  |
+| `flow.py`           | couplings, masks, a multi-scale stack, noise                         |
+| `layers.py`         | the layers of any network                                            |
+"""
