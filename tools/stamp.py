@@ -13,7 +13,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 OWNER, REPO = "-OWNER", "REPO"
 STAMPED = (".ipynb", ".md", ".yml", ".cff", ".toml", ".py")
-KEEP = ("tools/stamp.py", "book/ext/unpublished.py", ".github/")  # they speak of the placeholder itself
+KEEP = ("tools/stamp.py", "book/ext/unpublished.py", ".github/")  # they speak of the placeholder
 
 
 def stamp(text, slug, branch):
