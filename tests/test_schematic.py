@@ -16,7 +16,7 @@ from dgm.flow.mixture_coupling import LogisticMixtureCoupling
 from dgm.nets.gated_pixelcnn import GatedPixelCNN
 from dgm.nets.made import MADE
 from dgm.nets.pixelcnn import CausalStack, MaskedBlock, MaskedConv2d
-from dgm.nets.pixelrnn import DiagonalBiLSTM, RowLSTM
+from dgm.nets.pixelrnn import RowLSTM
 from dgm.nets.transformer import CausalAttention, Transformer, TransformerBlock
 from dgm.nets.value_embedding import LevelVectors
 from dgm.nets.wavenet import GatedResidualBlock, WaveNet
@@ -74,10 +74,6 @@ CASES = {
     "masked_convolution": lambda: pixel.masked_convolution(
         MaskedConv2d(1, 1, 5, strict=True), MaskedConv2d(1, 1, 3)
     ),
-    "sight": lambda: pixel.sight(_stack(MaskedBlock(4), MaskedBlock(4)), (1, 8, 8), (5, 4)),
-    "sight row": lambda: pixel.sight(_stack(RowLSTM(4)), (1, 8, 8), (5, 4), "Row LSTM"),
-    "sight diagonal": lambda: pixel.sight(_stack(DiagonalBiLSTM(4)), (1, 8, 8), (5, 4), "Diagonal"),
-    "sight gated": lambda: pixel.sight(GatedPixelCNN(1, (1, 8, 8), 4, 5), (1, 8, 8), (5, 4)),
     "two_stacks": lambda: pixel.two_stacks(GatedPixelCNN(1, (1, 8, 8), 4, 3)),
     "two_stacks dilated": lambda: pixel.two_stacks(
         GatedPixelCNN(1, (1, 8, 8), 4, 6, kernel=5, first=7, dilations=(1, 2))
@@ -257,17 +253,6 @@ def test_mask_shows_as_many_taps_as_the_layer_keeps():
     assert (cells(strict, "network"), cells(other, "network")) == (0, 1)
 
 
-def test_only_the_masked_stack_has_a_blind_spot():
-    blind = [drawn(name).diagrams[0].says for name in ("sight", "sight gated")]
-    assert "and 0 are not" in blind[1]
-    assert "and 0 are not" not in blind[0]
-
-
-def test_a_network_that_looks_ahead_is_drawn_as_it_is():
-    panel = pixel.sight(torch.nn.Conv2d(1, 1, 3, padding=1), (1, 5, 5), (2, 2)).diagrams[0]
-    assert cells(panel, "data") == 8  # four of them in the future
-
-
 def test_dilations_reach_as_many_inputs_as_the_network_says():
     net = WaveNet(4, 3)
     panel = sequence.dilated(net).diagrams[0]
@@ -296,7 +281,6 @@ def test_repeated_layers_are_counted():
         (lambda: layers.stack(NET), "net: Linear has no layers"),
         (lambda: autoregressive.chain_rule([0, 2]), "order: got"),
         (lambda: autoregressive.made_masks(_made(9)), "net: 4 variables and 9 units"),
-        (lambda: pixel.sight(NET, (1, 28, 28)), "shape: 28 × 28 is too large"),
         (lambda: pixel_order.pixel_order(raster_ranks(4, 4), 17), "ranks:.*17"),
         (lambda: flow.coupling_masks(checkerboard_mask((1, 9, 9))), "mask: 9 × 9 is too large"),
         (lambda: joint.bayes_classifier(4), "n_classes: got 4"),

@@ -11,13 +11,14 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dgm.audit.chance import SIGMAS
+from dgm.audit.chance import MARKOV, SIGMAS
 from dgm.audit.density import LEAST, frequencies, state_counts
 from dgm.audit.quadrature import LOST, adaptive_masses
 from dgm.audit.report import Finding, LeftOut
 from dgm.audit.subject import N_SAMPLES, Subject
 
 NOISES = 100_000  # numbers of noise to look at
+ENOUGH = 50  # effective draws that a mean must rest on to be judged
 NOT_DEQUANTISED = LeftOut("no part with log_prob is given x plus noise: not dequantised")
 
 
@@ -145,27 +146,37 @@ def exact_masses(s: Subject) -> Tensor | LeftOut:
     return found.cells
 
 
+@torch.no_grad()
 def bin_masses(s: Subject, repeats: int = 2048) -> Finding | LeftOut:
-    """Weights exp(elbo) average to the exact mass of the bin, for every state."""
+    """Weights exp(elbo) average to the exact mass of the bin, for the states that can be judged.
+
+    Those are the likely ones whose mean does not rest on a few large weights; a mean so far above
+    the mass that chance can be left out (Markov) counts everywhere.
+    """
     masses = s.once(exact_masses)
     if isinstance(masses, LeftOut):
         return masses
-    mean, error = _weights(s, s.states, repeats)
-    gap = (mean - masses.flatten()).abs()
-    # single states may have rare large weights: judge the sum and the likely states
-    likely = masses.flatten() > masses.sum() / (4 * masses.numel())
+    masses = masses.flatten()
+    likely = masses > masses.sum() / (4 * masses.numel())
     if not likely.any():  # without mass, or not a number
         return Finding(math.nan, 0, f"the masses of the bins sum to {masses.sum():.3g}")
-    z = (gap / (error + 1e-3 * masses.flatten() + 1e-12))[likely].max().item()
-    note = f"worst of {int(likely.sum())} states, in standard errors"
-    return Finding(z, SIGMAS + 2, note)
-
-
-@torch.no_grad()
-def _weights(s: Subject, x: Tensor, repeats: int) -> tuple[Tensor, Tensor]:
-    """Mean of exp(elbo) over repeats and its standard error, each (len(x),)."""
-    draws = s.draws("elbo", x, repeats=repeats).exp()
-    return draws.mean(0), draws.std(0) / math.sqrt(repeats)
+    # means of the weights, and how many of them carry each
+    weights = s.draws("elbo", s.states, repeats=repeats).exp()  # (repeats, states)
+    mean, error = weights.mean(0), weights.std(0) / math.sqrt(repeats)
+    n_effective = weights.sum(0).square() / weights.square().sum(0).clamp_min(1e-300)
+    above = (mean / masses)[likely].log().max().item()
+    if above > MARKOV:
+        return Finding(above, MARKOV, "log of the mean weight over the mass (Markov)")
+    # where rare large weights may not have come up, a mean below the mass says little
+    enough = torch.where(mean < masses, max(ENOUGH, 0.08 * repeats), ENOUGH)
+    judged = likely & (n_effective >= enough)
+    if not judged.any():
+        most = n_effective[likely].max()
+        return LeftOut(f"weights too uneven to see anything ({most:.0f} effective of {repeats})")
+    z = ((mean - masses).abs() / (error + 1e-3 * masses + 1e-12))[judged].max().item()
+    blind = int((likely & ~judged).sum())
+    note = f"worst of {int(judged.sum())} states" + (f", {blind} not seen" if blind else "")
+    return Finding(z, SIGMAS + 2, note + ", in standard errors")
 
 
 @torch.no_grad()

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class InvertibleConv1x1(nn.Module):
-    """z[:, :, i, j] = W x[:, :, i, j] with W = P L (U + diag(s)), starting from a random rotation.
+    """z[:, :, i, j] = W x[:, :, i, j] with W = P L (U + diag(d)), starting from a random rotation.
 
-    P is a fixed permutation, L unit lower and U strictly upper triangular; s keeps its signs and
+    P is a fixed permutation, L unit lower and U strictly upper triangular; d keeps its signs and
     learns its logarithm, so W can never become singular. Works on (B, C) features too.
     """
 
@@ -34,7 +34,7 @@ class InvertibleConv1x1(nn.Module):
         return self.permutation @ lower @ upper
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, C, ...) -> z (B, C, ...) and log|det dz/dx| = H W sum log|s| (B,), nats."""
+        """x (B, C, ...) -> z (B, C, ...) and log|det dz/dx| = positions * sum log|d| (B,), nats."""
         positions = x[0, 0].numel()
         z = torch.einsum("ij,bj...->bi...", self.weight(), x)
         return z, (positions * self.log_scale.sum()).expand(len(x))

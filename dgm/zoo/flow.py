@@ -235,7 +235,7 @@ ENTRIES = (
     Entry(
         flowpp, "N5 N15",
         ("Ho, Chen, Srinivas, Duan and Abbeel (2019)", "https://arxiv.org/abs/1902.00275"),
-        Tiny(_IMAGES, _STEP | dict(components=2, noise_width=8, marginals=False), std=0.1),
+        Tiny(_IMAGES, _STEP | dict(components=2, noise_width=8), std=0.1),
         dict(
             digits=_digits_recipe(steps=(4, 4), dropout=0.2, noise_dropout=0.2, marginals=False),
             **dict.fromkeys(_TOYS, _PLANE),

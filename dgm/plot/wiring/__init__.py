@@ -9,7 +9,7 @@
 | `vae.py`            | the bound and its terms, importance weights                          |
 | `posterior.py`      | the ladder of posteriors, the ladder of priors                       |
 | `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network             |
-| `pixel.py`          | masked kernels, what a stack sees, two stacks                        |
+| `pixel.py`          | masked kernels, two stacks                                           |
 | `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling          |
 | `sequence.py`       | dilations, gates, LSTM, Transformer                                  |
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                         |

@@ -1,13 +1,9 @@
-"""Chapter 11: masked convolutions, what a stack can see, two stacks, the steps of PixelRNNs."""
+"""Chapter 11: masked convolutions, the two stacks of a gated PixelCNN."""
 
-import torch
 from torch import Tensor, nn
 
-from dgm.measure.receptive_field import seen_from
 from dgm.plot.schematic import Diagram, Schematic, panels
 from dgm.plot.shapes import Box
-
-_SEEN = {"data": "seen", "probability": "to be predicted", "blind": "earlier, but not seen"}
 
 
 def masked_convolution(*layers: nn.Module) -> Schematic:
@@ -36,49 +32,6 @@ def _kernel(mask: Tensor) -> Diagram:
     cells[middle][middle] = "probability" if strict else "network"
     d.grid(cells, 13 * side, 34 + 13 * side, 26)
     return d
-
-
-def sight(
-    net: nn.Module, shape: tuple[int, int, int], place: tuple[int, int] = (4, 4), title: str = ""
-) -> Schematic:
-    """What the feature at one place really sees, by gradients: the blind spot shows if there is.
-
-    Parameters
-    ----------
-    net : a causal stack, (B, C, H, W) -> (B, width, H, W), such as `CausalStack`, `GatedPixelCNN`.
-    shape : (C, H, W) of its input, C the features it takes in; H and W at most 12.
-    place : row and column of the pixel.
-    title : shown above; the name of the class if empty.
-
-    Raises
-    ------
-    ValueError : the place lies outside the picture, or the picture is too large to draw.
-    """
-    if max(shape[1:]) > 12:
-        raise ValueError(f"shape: {shape[1]} × {shape[2]} is too large to draw; at most 12")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        like = next(net.parameters())
-        seen = seen_from(net, torch.randn(64, *shape).to(like), *place) > 0
-    # what is seen, drawn and counted
-    cells = [[_cell_of((i, j), place, bool(seen[i, j])) for j in range(shape[2])]
-             for i in range(shape[1])]  # fmt: skip
-    blind = sum(row.count("blind") for row in cells)
-    d = Diagram(
-        title or type(net).__name__,
-        f"Of the {place[0] * shape[2] + place[1]} pixels before place {place}, {int(seen.sum())} "
-        f"are seen and {blind} are not. No later pixel may be seen.",
-        heading=True,
-        legend=_SEEN,
-    )
-    d.grid(cells, 12 * shape[2], 32 + 12 * shape[1], 24)
-    return panels(d)
-
-
-def _cell_of(at: tuple[int, int], place: tuple[int, int], seen: bool) -> str:
-    if at == place:
-        return "probability"
-    return "data" if seen else "blind" if at < place else ""
 
 
 def two_stacks(net: nn.Module) -> Schematic:

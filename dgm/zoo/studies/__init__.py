@@ -1,11 +1,12 @@
 """Studies: the same recipe with parts exchanged, under several seeds; only the scores are kept.
 
-| file               | question                                                     |
-|--------------------|--------------------------------------------------------------|
-| `flow_ablation.py` | what coupling, noise and 1x1 convolution are worth, in nats  |
-| `blind_spot.py`    | what it costs a gated PixelCNN to see fewer earlier pixels   |
-| `echo_memory.py`   | what seeing far back is worth on a sound with an echo        |
-| `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings? |
+| file                       | question                                                    |
+|----------------------------|-------------------------------------------------------------|
+| `flow_ablation.py`         | what coupling, noise and 1x1 convolution are worth, in nats |
+| `blind_spot.py`            | what it costs a gated PixelCNN to see fewer earlier pixels  |
+| `echo_memory.py`           | what seeing far back is worth on a sound with an echo       |
+| `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings?        |
+| `histogram_start.py`       | what starting at the histograms is worth in two minutes     |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
 """
