@@ -178,6 +178,73 @@ def posteriors():
     return np.concatenate([np.concatenate(upper, 1), np.concatenate(lower, 1)])
 
 
+@card(
+    "07_hierarchical_vae",
+    "Rows of digits that share their upper layers; the lower ones are drawn anew",
+    ("resnet_vae", None),
+)
+def redrawn_layers():
+    name = best("resnet_vae")
+    model, fate = zoo.load("resnet_vae", name), torch.Generator().manual_seed(0)
+    rows = []
+    for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):  # of the layers, from the top
+        kept = model.draw(1, generator=fate)[: round(share * len(model.layers))]
+        fixed = [z.expand(10, *z.shape[1:]) for z in kept]
+        rows.append(model.sample(10, fixed=fixed, generator=fate))
+    sheet = tiles(torch.cat(rows), data.kind(name).levels, 10, 48, "latent")
+    return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
+
+
+@card(
+    "08_discrete_codes",
+    "Digits, below them the maps of codes they become, below those what the codes give back",
+    ("vq_vae", "mnist"),
+)
+def codes_between():
+    name = best("vq_vae")
+    model, dataset = (
+        zoo.load("vq_vae", name),
+        data.load(name if name == "digits" else f"{name}_test"),
+    )
+    x = dataset.test[:5]
+    with torch.no_grad():
+        codes, back = model.encode(x), model(x)
+    scale = x.shape[-1] // codes.shape[-1]
+    codes = codes.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    codes = codes * ((dataset.levels - 1) / (model.codebook.n_codes - 1))
+    sheet = tiles(torch.cat((x.float(), codes, back)), dataset.levels, 5, 96, "latent")
+    return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
+
+
+@card(
+    "09_latent_geometry",
+    "A globe of digits: the codes of a hyperspherical VAE, decoded where they lie",
+    ("hyperspherical_vae", "binary_mnist"),
+)
+def globe():
+    model, side, radius = zoo.load("hyperspherical_vae", "binary_mnist"), 30, 142
+    sheet = np.zeros((HEIGHT, WIDTH))
+    # parallels, with as many digits on each as there is room
+    for latitude in torch.linspace(-1.4, 1.4, 15):
+        n = max(1, round(30 * float(latitude.cos())))
+        longitude = torch.linspace(0, 2 * torch.pi, n + 1)[:-1]
+        up = latitude.sin().expand(n)
+        across, near = latitude.cos() * longitude.sin(), latitude.cos() * longitude.cos()
+        with torch.no_grad():
+            shown = model.likelihood(torch.stack((across, up, near), 1)[:, None]).mean
+        order = near.argsort()
+        for k in order[near[order] > 0.05].tolist():
+            size = round(side * (0.35 + 0.65 * near[k].item()))
+            digit = Image.fromarray((shown[k, 0].clamp(0, 1) * 255).byte().numpy())
+            digit = np.asarray(digit.resize((size, size), Image.Resampling.BICUBIC)) / 255
+            left = round(WIDTH / 2 + radius * across[k].item() - size / 2)
+            top = round(HEIGHT / 2 - radius * up[k].item() - size / 2)
+            spot = sheet[max(top, 0) : top + size, left : left + size]
+            lit = digit[-spot.shape[0] :] * (0.25 + 0.75 * near[k].item())
+            np.maximum(spot, lit, out=spot)
+    return paint(sheet, "latent")
+
+
 @card("10_autoregressive", "Five digits as they are drawn, pixel after pixel", ("recurrent", None))
 def one_after_the_other():
     name = best("recurrent")
