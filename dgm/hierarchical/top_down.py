@@ -28,7 +28,7 @@ class TopDown(nn.Module):
         p(x|z): ``decoder(h)`` of the last state is an object with ``log_prob(x)`` (B,),
         ``sample(generator)`` and ``mean``. May offer ``start_from(x)``.
     state : tuple of int
-        Shape of the state above the top layer, learned.
+        Shape of the state above the top layer, learned; empty where the top layer needs none.
     beta : float
         Weight of the KL in ``loss``, and only there.
     free_bits : float
@@ -69,20 +69,23 @@ class TopDown(nn.Module):
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be finite and at least 0, got {value}")
         self.data, self.levels, self.decoder = data, nn.ModuleList(levels), decoder
-        self.top = nn.Parameter(torch.zeros(state))
+        self.top = nn.Parameter(torch.zeros(state)) if state else None
         self.beta, self.free_bits, self.spectral = beta, free_bits, spectral
 
     # --- the two passes ---------------------------------------------------------------------------
 
     def _rise(self, x: Tensor) -> list[tuple]:
         """Upward: for every layer, the top first, its features and what was drawn on the way."""
-        above, found = self.data.scaled(x, dtype=self.top.dtype), []
+        above, found = self.data.scaled(x, dtype=next(self.parameters()).dtype), []
         for level in reversed(self.levels):
             d, above, drawn = level.rise(above)
             found.append((d, drawn))
         return found[::-1]
 
     def _start(self, n: int) -> Tensor:
+        """The state above the top layer, (n, *state)."""
+        if self.top is None:
+            return next(self.parameters()).new_zeros(n)
         return self.top.expand(n, *self.top.shape)
 
     def _infer(self, x: Tensor, from_prior: int = 0) -> tuple[Tensor, list]:

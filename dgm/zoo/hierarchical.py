@@ -134,6 +134,67 @@ def _head(inputs: int, outputs: int, zero: bool = False) -> GaussianHead:
     return GaussianHead(net)
 
 
+def resnet_vae(
+    data: Levels, sides: tuple[int, ...] = SIDES, channels: tuple[int, ...] = CHANNELS,
+    width: int = 32, dropout: float = 0.0, inner: int = 0,
+) -> TopDown:  # fmt: skip
+    """ResNet VAE: a residual state; posteriors are sums of a part from above and one from below."""
+
+    def cell(n: int) -> nn.Module:
+        return ResidualConv(n, dropout)
+
+    def level(read: nn.Module, z: int, grow: list, top: bool) -> Level:
+        update = Added(nn.Conv2d(z, width, 1), nn.Sequential(cell(width), *grow))
+        infer = SumOfBoth(_head(width, z), _head(width, z))
+        return Level(read, _head(width, z), update, infer)
+
+    return _convolutional(data, sides, channels, width, dropout, level, cell, inner)
+
+
+def biva(
+    data: Levels, sides: tuple[int, ...] = SIDES, channels: tuple[int, ...] = CHANNELS,
+    width: int = 32, dropout: float = 0.0, inner: int = 0,
+) -> TopDown:  # fmt: skip
+    """BIVA: half of each layer is drawn on the way up, half on the way down; skip connections.
+
+    The top layer is drawn at the turn, from what came up.
+    """
+    if channels and min(channels[1:], default=2) < 2:
+        raise ValueError(f"channels must be at least 2 below the top layer, got {channels}")
+
+    def cell(n: int) -> nn.Module:
+        return ResidualConv(n, dropout)
+
+    def level(read: nn.Module, z: int, grow: list, top: bool) -> Level:
+        update = Joined(nn.Sequential(nn.Conv2d(width + z, width, 1), cell(width), *grow))
+        if top:
+            return Level(read, _head(width, z), update, FromBelow(_head(width, z)))
+        infer, rising = FromBoth(_head(2 * width, z - z // 2)), _head(width, z // 2)
+        absorb = Added(nn.Conv2d(z // 2, width, 1), nn.Identity())
+        return Level(read, _head(width, z), update, infer, rising, absorb)
+
+    return _convolutional(data, sides, channels, width, dropout, level, cell, inner)
+
+
+def nvae(
+    data: Levels, sides: tuple[int, ...] = SIDES, channels: tuple[int, ...] = CHANNELS,
+    width: int = 32, dropout: float = 0.0, inner: int = 0, spectral: float = 0.0,
+) -> TopDown:  # fmt: skip
+    """NVAE: posteriors relative to the prior, depthwise cells, spectral regularisation."""
+
+    def cell(n: int) -> nn.Module:
+        return ResidualConv(n, dropout)
+
+    def level(read: nn.Module, z: int, grow: list, top: bool) -> Level:
+        update = Added(nn.Conv2d(z, width, 1), nn.Sequential(DepthwiseCell(width, dropout), *grow))
+        mix = nn.Sequential(nn.Conv2d(2 * width, width, 1), cell(width), nn.Conv2d(width, 2 * z, 1))
+        return Level(read, _head(width, z), update, ResidualNormal(GaussianHead(mix)))
+
+    model = _convolutional(data, sides, channels, width, dropout, level, cell, inner)
+    model.spectral = spectral
+    return model
+
+
 def very_deep_vae(
     data: Levels, sides: tuple[int, ...] = SIDES, channels: tuple[int, ...] = CHANNELS,
     width: int = 32, dropout: float = 0.0, inner: int = 0,
@@ -175,4 +236,20 @@ def train_hierarchy(
     return fit(model, dataset, augment=Jitter(**jitter, done=warm), **rest, **common)
 
 
-ENTRIES = ()
+_REZENDE = ("Rezende, Mohamed, Wierstra (2014)", "https://arxiv.org/abs/1401.4082")
+_SONDERBY = ("Sonderby et al. (2016)", "https://arxiv.org/abs/1602.02282")
+_KINGMA = ("Kingma et al. (2016)", "https://arxiv.org/abs/1606.04934")
+_MAALOE = ("Maaloe et al. (2019)", "https://arxiv.org/abs/1902.02102")
+_VAHDAT = ("Vahdat and Kautz (2020)", "https://arxiv.org/abs/2007.03898")
+_CHILD = ("Child (2021)", "https://arxiv.org/abs/2011.10650")
+_TINY_CHAIN = Tiny(Levels((1, 2, 2), 3), dict(z_dims=(2, 3), width=8), std=0.2)
+_TINY_MAPS = Tiny(Levels((1, 2, 2), 3), dict(sides=(1, 2), channels=(3, 2), width=6), std=0.2)
+
+ENTRIES = (
+    Entry(bottom_up_vae, "V3", _REZENDE, _TINY_CHAIN),
+    Entry(ladder_vae, "V17", _SONDERBY, _TINY_CHAIN),
+    Entry(resnet_vae, "V17", _KINGMA, _TINY_MAPS),
+    Entry(biva, "V17", _MAALOE, _TINY_MAPS),
+    Entry(nvae, "V17", _VAHDAT, _TINY_MAPS),
+    Entry(very_deep_vae, "V17", _CHILD, _TINY_MAPS),
+)
