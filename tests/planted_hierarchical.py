@@ -5,8 +5,8 @@ import math
 import torch
 
 from dgm.hierarchical.inference import PrecisionWeighted, ResidualNormal
+from dgm.hierarchical.layer import Inferred, Layer
 from dgm.hierarchical.layer_gaussian import LayerGaussian
-from dgm.hierarchical.level import Inferred, Level
 from dgm.hierarchical.top_down import TopDown
 
 _KL, _WEIGHTS = "kl_in_closed_form_is_the_mean_log_ratio", "weights_average_to_the_probability"
@@ -40,7 +40,7 @@ def kl_with_its_arguments_swapped(patch):
 
 def kl_in_closed_form_of_a_layer_drawn_on_the_way_up(patch):
     """Its mean over the draw would hold with the layers above fixed; they were drawn given it."""
-    right = Level.infer
+    right = Layer.infer
 
     def infer(level, h, d, drawn):
         found = right(level, h, d, drawn)
@@ -51,7 +51,7 @@ def kl_in_closed_form_of_a_layer_drawn_on_the_way_up(patch):
         ratio = q_up.log_prob(z_up) - p_up.log_prob(z_up)
         return found._replace(kl=found.kl - ratio + q_up.kl(p_up))
 
-    patch.setattr(Level, "infer", infer)
+    patch.setattr(Layer, "infer", infer)
     return "elbo_is_the_bound_with_one_draw"
 
 
@@ -68,13 +68,13 @@ def what_rose_is_not_charged_for(patch):
         z = q.draw()
         return Inferred(torch.cat((z_up, z), 1), q.kl(p_down), q.log_prob(z) - p_down.log_prob(z))
 
-    patch.setattr(Level, "infer", infer)
+    patch.setattr(Layer, "infer", infer)
     return _WEIGHTS
 
 
 def the_state_takes_the_mean_and_not_the_draw(patch):
     """The decoder sees the posterior mean, the cost is that of the draw: no bound any more."""
-    right = Level.infer
+    right = Layer.infer
 
     def infer(level, h, d, drawn):
         found = right(level, h, d, drawn)
@@ -82,7 +82,7 @@ def the_state_takes_the_mean_and_not_the_draw(patch):
             return found
         return found._replace(z=level.posterior(h, d, level.prior(h)).mean)
 
-    patch.setattr(Level, "infer", infer)
+    patch.setattr(Layer, "infer", infer)
     return _WEIGHTS
 
 
@@ -91,7 +91,7 @@ def _descend(patch, state_of, returned="kl_of_a_layer_is_held_against_the_state_
 
     def infer(model, x, from_prior=0):
         h, found, layers = model._start(len(x)), model._rise(x), []
-        for level, (d, drawn) in zip(model.levels, found, strict=True):
+        for level, (d, drawn) in zip(model.layers, found, strict=True):
             draw = level.infer(h, d, drawn)
             p = level.prior(state_of(model, level, h, draw.z))
             q = level.posterior(h, d, level.prior(h))
@@ -124,7 +124,7 @@ def draws_condition_on_the_state_at_the_top(patch):
     def draw(model, n, *, temperature=1.0, fixed=(), generator=None):
         h, layers = model._start(n), list(fixed)
         empty = h
-        for depth, level in enumerate(model.levels):
+        for depth, level in enumerate(model.layers):
             if depth == len(layers):
                 if empty.shape != h.shape:
                     empty = torch.zeros_like(h)
@@ -230,10 +230,10 @@ def the_upper_bound_takes_the_wrong_layers_from_x(patch):
 
     def infer(model, x, from_prior=0):
         h, found, layers = model._start(len(x)), model._rise(x), []
-        for depth, (level, (d, drawn)) in enumerate(zip(model.levels, found, strict=True)):
+        for depth, (level, (d, drawn)) in enumerate(zip(model.layers, found, strict=True)):
             layer = level.infer(h, d, drawn)
             z = layer.z if depth >= from_prior else level.prior(h).draw()
-            if depth < len(model.levels) - from_prior:
+            if depth < len(model.layers) - from_prior:
                 layers.append(layer)
             h = level.update(h, z)
         return h, layers
@@ -247,7 +247,7 @@ def the_upper_bound_keeps_the_lowest_layers_of_x(patch):
 
     def infer(model, x, from_prior=0):
         h, found, layers = model._start(len(x)), model._rise(x), []
-        for level, (d, drawn) in zip(model.levels, found, strict=True):
+        for level, (d, drawn) in zip(model.layers, found, strict=True):
             layers.append(level.infer(h, d, drawn))
             h = level.update(h, layers[-1].z)
         return h, layers[: len(layers) - from_prior]

@@ -1,6 +1,5 @@
 """Hierarchical VAEs: the contract over all entries, what each paper's part does, planted faults."""
 
-import contextlib
 import math
 
 import contract
@@ -13,8 +12,8 @@ from torch.distributions import Normal, kl_divergence
 from dgm import zoo
 from dgm.distribution.support import Levels
 from dgm.hierarchical.inference import PrecisionWeighted, ResidualNormal, SumOfBoth
+from dgm.hierarchical.layer import Layer
 from dgm.hierarchical.layer_gaussian import GaussianHead, LayerGaussian, UnitGaussian
-from dgm.hierarchical.level import Level
 from dgm.hierarchical.skipping import SkippingAdamW
 from dgm.hierarchical.state import Added, Replaced
 from dgm.hierarchical.top_down import TopDown
@@ -67,7 +66,7 @@ def kl_in_closed_form_is_the_mean_log_ratio():
 def probabilities(model, states, n=20_000):
     """p(x) of every state by draws from the prior, layer by layer: mean and standard error."""
     h = model._start(n)
-    for level in model.levels:
+    for level in model.layers:
         h = level.update(h, level.prior(h).draw())
     each = torch.stack([model.decoder(h).log_prob(x.expand(n, *x.shape)).exp() for x in states])
     return each.mean(1), each.std(1) / n**0.5
@@ -78,7 +77,7 @@ def weights_average_to_the_probability(name="biva", k=None):
     model, states = tiny(name)
     torch.manual_seed(1)
     p, error = probabilities(model, states)
-    for low in range(len(model.levels)) if k is None else (k,):
+    for low in range(len(model.layers)) if k is None else (k,):
         with torch.no_grad():
             weights = model.bound_above(states.repeat(4000, 1, 1, 1), low).exp().view(4000, 16)
         z = (weights.mean(0) - p) / (weights.var(0) / 4000 + error**2).sqrt()
@@ -152,7 +151,7 @@ def temperature_widens_the_draws_and_nothing_else():
     for t in (0.3, 1.0, 2.0):
         z = model.draw(20_000, temperature=t, generator=torch.Generator().manual_seed(1))
         assert z[0].std().item() == pytest.approx(t, rel=0.05)
-        given = model.levels[1].prior(model.levels[0].update(None, z[0]))
+        given = model.layers[1].prior(model.layers[0].update(None, z[0]))
         spread = ((z[1] - given.mean) / (0.5 * given.log_var).exp()).std()
         assert spread.item() == pytest.approx(t, rel=0.05)
     torch.manual_seed(6)
@@ -164,7 +163,7 @@ def fixed_layers_stay_and_the_others_are_drawn_given_them():
     top = torch.full((20_000, 1), 1.5).double()
     z = model.draw(20_000, fixed=[top], generator=torch.Generator().manual_seed(2))
     assert torch.equal(z[0], top)
-    given = model.levels[1].prior(model.levels[0].update(None, top))
+    given = model.layers[1].prior(model.layers[0].update(None, top))
     assert ((z[1].mean(0) - given.mean[0]).abs() < 0.05 * (0.5 * given.log_var[0]).exp()).all()
     assert z[1].std() > 0.1
 
@@ -175,7 +174,7 @@ def kl_of_a_layer_is_held_against_the_state_above_it():
     torch.manual_seed(7)
     found = model.layer_kl(x)
     torch.manual_seed(7)
-    top, low = model.levels
+    top, low = model.layers
     d1 = low.read(model.data.scaled(x, dtype=torch.float64))
     q2 = top.posterior.head(top.read(d1))
     z2 = q2.draw()
@@ -251,7 +250,7 @@ def test_a_sum_posterior_adds_means_and_log_variances():
 
 def test_priors_of_the_very_deep_vae_start_at_the_standard_normal():
     model = zoo.get("very_deep_vae").build(BITS, sides=(1, 2), channels=(2, 1), width=4)
-    for level in model.levels:
+    for level in model.layers:
         p = level.prior(torch.randn(3, 4, 1, 1))
         assert not p.mean.any()
         assert not p.log_var.any()
@@ -274,7 +273,7 @@ def test_only_biva_draws_on_both_ways():
     ways = {}
     for name in NAMES:
         model, _ = tiny(name)
-        ways[name] = {(lv.rising is not None, lv.posterior is not None) for lv in model.levels}
+        ways[name] = {(lv.rising is not None, lv.posterior is not None) for lv in model.layers}
     up, down, both = (True, False), (False, True), (True, True)
     assert ways.pop("bottom_up_vae") == {up}
     assert ways.pop("biva") == {down, both}  # the top layer is drawn at the turn
@@ -325,7 +324,7 @@ def test_the_bound_of_the_upper_layers_is_below_the_bound_of_all():
     x = zoo_digits()[:100]
     torch.manual_seed(12)
     with torch.no_grad():
-        bounds = [model.bound_above(x, k).mean().item() for k in range(len(model.levels))]
+        bounds = [model.bound_above(x, k).mean().item() for k in range(len(model.layers))]
         own = model.elbo(x).mean().item()
     assert bounds[0] == pytest.approx(own, abs=1.0)
     assert bounds[0] > bounds[1] + 5
@@ -379,11 +378,11 @@ def test_a_step_with_a_huge_gradient_is_skipped_and_others_are_clipped():
 
 def level(**parts):
     head = GaussianHead(nn.Linear(2, 4))
-    return Level(nn.Identity(), head, Replaced(nn.Identity()), **parts)
+    return Layer(nn.Identity(), head, Replaced(nn.Identity()), **parts)
 
 
 @pytest.mark.parametrize(("said", "make"), [
-    ("levels must hold one layer or more", lambda: TopDown(BITS, [], nn.Identity(), ())),
+    ("layers must hold one layer or more", lambda: TopDown(BITS, [], nn.Identity(), ())),
     ("beta must be", lambda: TopDown(BITS, [nn.Identity()], nn.Identity(), (), beta=-1.0)),
     ("free_bits must be", lambda: TopDown(BITS, [nn.Identity()], nn.Identity(), (),
                                           free_bits=math.nan)),
@@ -403,7 +402,7 @@ def level(**parts):
     ("temperature must be finite and above 0", lambda: tiny()[0].draw(2, temperature=math.nan)),
     ("fixed must be the top layers", lambda: tiny()[0].sample(2, fixed=[torch.zeros(3, 3, 1, 1)])),
     ("fixed must be the top layers", lambda: tiny()[0].draw(1, fixed=tiny()[0].draw(1) * 2)),
-    ("layers must hold 2 draws", lambda: tiny()[0].likelihood(tiny()[0].draw(1)[:1])),
+    ("draws must be of all 2 layers", lambda: tiny()[0].likelihood(tiny()[0].draw(1)[:1])),
     ("k must leave one of 2 layers", lambda: tiny()[0].bound_above(tiny()[1], 2)),
     ("k must be a whole number", lambda: tiny()[0].bound_above(tiny()[1], -1)),
     ("k must be a whole number", lambda: tiny()[0].iw_bound(tiny()[1], 0)),
@@ -416,12 +415,11 @@ def test_bad_input_is_named(said, make):
 def test_unit_gaussian_ignores_what_is_above():
     p = UnitGaussian((2, 1))(torch.full((3, 9), 7.0))
     assert p.mean.shape == (3, 2, 1)
-    assert not (p.mean.any() or p.log_var.any())
+    assert not p.mean.any()
+    assert not p.log_var.any()
 
 
 def test_added_is_residual():
     added = Added(nn.Linear(1, 2, bias=False), nn.Identity())
     h, z = torch.randn(3, 2), torch.randn(3, 1)
     torch.testing.assert_close(added(h, z), h + added.project(z))
-    with contextlib.suppress(RuntimeError):
-        assert not added(h, 0 * z).equal(h + 1)

@@ -3,7 +3,7 @@
 | file                | idea                                                                    |
 |---------------------|-------------------------------------------------------------------------|
 | `top_down.py`       | the model: an upward pass, a downward pass, the bounds, the draws       |
-| `level.py`          | one layer: its prior, its posterior, what it leaves above and below it  |
+| `layer.py`          | one layer: its prior, its posterior, what it leaves above and below it  |
 | `layer_gaussian.py` | a diagonal Gaussian over a layer, and the networks' numbers it is of    |
 | `inference.py`      | five ways to infer a layer: below, both, sum, precision-weighted, residual |
 | `state.py`          | three ways a layer enters the state: replaced, joined, added            |

@@ -26,9 +26,7 @@ class LayerGaussian(NamedTuple):
     mean: Tensor
     log_var: Tensor
 
-    def draw(
-        self, temperature: float = 1.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def draw(self, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
         """z = mean + temperature * stddev * eps, (B, C, ...)."""
         shape, like = self.mean.shape, self.mean
         eps = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)

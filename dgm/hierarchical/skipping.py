@@ -25,7 +25,7 @@ class SkippingAdamW(AdamW):
 
     def __init__(
         self, params: object, lr: float, clip: float, skip: float, weight_decay: float = 0.0,
-        betas: tuple[float, float] = (0.9, 0.9),
+        betas: tuple[float, float] = (0.9, 0.999),
     ):  # fmt: skip
         if not 0 < clip <= skip:
             raise ValueError(f"clip and skip must be 0 < clip <= skip, got {clip} and {skip}")

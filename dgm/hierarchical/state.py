@@ -43,3 +43,11 @@ class Added(nn.Module):
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
         """State h (B, ...) and layer z (B, C, ...) -> the state below."""
         return self.net(h + self.project(z))
+
+
+class OnlyTheDraw(nn.Module):
+    """What goes on upwards is the draw alone: then the layers of q are a Markov chain too."""
+
+    def forward(self, d: Tensor, z: Tensor) -> Tensor:
+        """Features d (B, ...) and what was drawn from them -> what the layer above reads."""
+        return z

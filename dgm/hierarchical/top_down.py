@@ -16,14 +16,14 @@ HIERARCHY_ROWS = 512  # pairs of an example and a draw that `TopDown.iw_bound` h
 
 
 class TopDown(nn.Module):
-    """A decoder with many layers of hidden causes; the layers say how each of them is inferred.
+    """A decoder with many layers of hidden causes, each of which says how it is inferred.
 
     Parameters
     ----------
     data : Levels or Reals (support.py)
         What x is: ``check(x)``, ``scaled(x)``, ``count(n)``.
-    levels : sequence of nn.Module
-        The layers, the top one first (level.py): ``rise``, ``prior``, ``infer``, ``update``.
+    layers : sequence of nn.Module
+        The layers, the top one first (layer.py): ``rise``, ``prior``, ``infer``, ``update``.
     decoder : nn.Module
         p(x|z): ``decoder(h)`` of the last state is an object with ``log_prob(x)`` (B,),
         ``sample(generator)`` and ``mean``. May offer ``start_from(x)``.
@@ -40,7 +40,7 @@ class TopDown(nn.Module):
 
     Notes
     -----
-    Own methods: ``layer_kl``, ``latents``, ``draw``, ``likelihood``, ``bound_above``.
+    Own methods: ``layer_kl``, ``latents``, ``draw``, ``bound_above``.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class TopDown(nn.Module):
     def __init__(
         self,
         data: object,
-        levels: Sequence[nn.Module],
+        layers: Sequence[nn.Module],
         decoder: nn.Module,
         state: tuple[int, ...],
         beta: float = 1.0,
@@ -63,12 +63,12 @@ class TopDown(nn.Module):
         spectral: float = 0.0,
     ):
         super().__init__()
-        if len(levels) == 0:
-            raise ValueError("levels must hold one layer or more, got none")
+        if len(layers) == 0:
+            raise ValueError("layers must hold one layer or more, got none")
         for name, value in (("beta", beta), ("free_bits", free_bits), ("spectral", spectral)):
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be finite and at least 0, got {value}")
-        self.data, self.levels, self.decoder = data, nn.ModuleList(levels), decoder
+        self.data, self.layers, self.decoder = data, nn.ModuleList(layers), decoder
         self.top = nn.Parameter(torch.zeros(state)) if state else None
         self.beta, self.free_bits, self.spectral = beta, free_bits, spectral
 
@@ -77,8 +77,8 @@ class TopDown(nn.Module):
     def _rise(self, x: Tensor) -> list[tuple]:
         """Upward: for every layer, the top first, its features and what was drawn on the way."""
         above, found = self.data.scaled(x, dtype=next(self.parameters()).dtype), []
-        for level in reversed(self.levels):
-            d, above, drawn = level.rise(above)
+        for layer in reversed(self.layers):
+            d, above, drawn = layer.rise(above)
             found.append((d, drawn))
         return found[::-1]
 
@@ -93,29 +93,30 @@ class TopDown(nn.Module):
 
         The lowest ``from_prior`` layers are drawn from the prior, and are not listed.
         """
-        h, found, layers = self._start(len(x)), self._rise(x), []
-        for depth, (level, (d, drawn)) in enumerate(zip(self.levels, found, strict=True)):
-            if depth < len(self.levels) - from_prior:
-                layers.append(level.infer(h, d, drawn))
-                z = layers[-1].z
+        h, found, inferred = self._start(len(x)), self._rise(x), []
+        for depth, (layer, (d, drawn)) in enumerate(zip(self.layers, found, strict=True)):
+            if depth < len(self.layers) - from_prior:
+                inferred.append(layer.infer(h, d, drawn))
+                z = inferred[-1].z
             else:
-                z = level.prior(h).draw()
-            h = level.update(h, z)
-        return h, layers
+                z = layer.prior(h).draw()
+            h = layer.update(h, z)
+        return h, inferred
 
     # --- the bounds -------------------------------------------------------------------------------
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """log p(x|z) (B,) and the KL of each layer (B, L), at one draw."""
         x = self.data.check(x, trusted=self.training)
-        h, layers = self._infer(x)
-        return self.decoder(h).log_prob(x), torch.stack([layer.kl for layer in layers], 1)
+        h, inferred = self._infer(x)
+        kl = torch.stack([found.kl for found in inferred], 1)
+        return self.decoder(h).log_prob(x), kl
 
     def layer_kl(self, x: Tensor) -> Tensor:
         """KL of each layer's posterior from its prior, given one draw of the others, (B, L) nats.
 
-        The top layer comes first. What is drawn on the way down has its KL in closed form; what is
-        drawn on the way up counts log q - log p at the draw, whose mean is the KL.
+        The top layer comes first. In closed form for what is drawn on the way down; what is drawn
+        on the way up counts log q - log p at the draw, whose mean is the KL.
         """
         return self._parts(x)[1]
 
@@ -136,7 +137,7 @@ class TopDown(nn.Module):
         return reconstruction - kl.sum(1)
 
     def iw_bound(self, x: Tensor, k: int) -> Tensor:
-        """Bound with k draws, log of the mean weight p(x, z) / q(z|x), (B,) nats; rises with k."""
+        """Bound with k draws, log of the mean weight p(x, z) / q(z|x), (B,) nats."""
         k = self.data.count(k, "k", least=1)
         x = self.data.check(x, trusted=self.training)
         at_once, total = max(1, HIERARCHY_ROWS // len(x)), None
@@ -153,17 +154,17 @@ class TopDown(nn.Module):
         layers say of x that the high ones do not foresee.
         """
         k = self.data.count(k, "k")
-        if k >= len(self.levels):
-            raise ValueError(f"k must leave one of {len(self.levels)} layers, got {k}")
+        if k >= len(self.layers):
+            raise ValueError(f"k must leave one of {len(self.layers)} layers, got {k}")
         return self._log_weight(self.data.check(x, trusted=self.training), k)
 
     def _log_weight(self, x: Tensor, from_prior: int = 0) -> Tensor:
         """log p(x, z) - log q(z|x) (B,) of one draw, over the inferred layers."""
-        h, layers = self._infer(x, from_prior)
-        return self.decoder(h).log_prob(x) - sum(layer.log_ratio for layer in layers)
+        h, inferred = self._infer(x, from_prior)
+        return self.decoder(h).log_prob(x) - sum(found.log_ratio for found in inferred)
 
     def loss(self, x: Tensor) -> Tensor:
-        """-reconstruction + beta * kl (B,): nats, and a bound, with beta 1 and nothing free."""
+        """-reconstruction + beta * kl (B,): nats, and a bound, with beta 1 and no more terms."""
         reconstruction, kl = self._parts(x)
         if self.free_bits:
             kl = kl.mean(0, keepdim=True).clamp_min(self.free_bits).expand(len(x), -1)
@@ -174,18 +175,18 @@ class TopDown(nn.Module):
 
     # --- in and out -------------------------------------------------------------------------------
 
-    def likelihood(self, layers: Sequence[Tensor]) -> object:
+    def likelihood(self, draws: Sequence[Tensor]) -> object:
         """p(x|z), with ``log_prob(x)`` (B,), ``sample`` and ``mean``, of all layers, top first."""
-        if len(layers) != len(self.levels):
-            raise ValueError(f"layers must hold {len(self.levels)} draws, got {len(layers)}")
-        h = self._start(len(layers[0]))
-        for level, z in zip(self.levels, layers, strict=True):
-            h = level.update(h, z)
+        if len(draws) != len(self.layers):
+            raise ValueError(f"draws must be of all {len(self.layers)} layers, got {len(draws)}")
+        h = self._start(len(draws[0]))
+        for layer, z in zip(self.layers, draws, strict=True):
+            h = layer.update(h, z)
         return self.decoder(h)
 
     def latents(self, x: Tensor) -> list[Tensor]:
         """One draw of every layer from the posterior of x, top first, (B, C, ...) each."""
-        return [layer.z for layer in self._infer(self.data.check(x))[1]]
+        return [found.z for found in self._infer(self.data.check(x))[1]]
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruction: the likelihood's mean at one draw of the posterior, shaped like x."""
@@ -193,13 +194,9 @@ class TopDown(nn.Module):
 
     @torch.no_grad()
     def draw(
-        self,
-        n: int,
-        *,
-        temperature: float = 1.0,
-        fixed: Sequence[Tensor] = (),
+        self, n: int, *, temperature: float = 1.0, fixed: Sequence[Tensor] = (),
         generator: torch.Generator | None = None,
-    ) -> list[Tensor]:
+    ) -> list[Tensor]:  # fmt: skip
         """n draws of every layer, top first: the ``fixed`` ones as they are, the rest by the prior.
 
         ``temperature`` multiplies the standard deviations; 1 is the model.
@@ -207,25 +204,21 @@ class TopDown(nn.Module):
         n = self.data.count(n)
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be finite and above 0, got {temperature}")
-        if len(fixed) > len(self.levels) or any(len(z) != n for z in fixed):
+        if len(fixed) > len(self.layers) or any(len(z) != n for z in fixed):
             sizes = [len(z) for z in fixed]
             raise ValueError(f"fixed must be the top layers of n = {n} draws, got sizes {sizes}")
-        h, layers = self._start(n), list(fixed)
-        for depth, level in enumerate(self.levels):
-            if depth == len(layers):
-                layers.append(level.prior(h).draw(temperature, generator))
-            h = level.update(h, layers[depth])
-        return layers
+        h, draws = self._start(n), list(fixed)
+        for depth, layer in enumerate(self.layers):
+            if depth == len(draws):
+                draws.append(layer.prior(h).draw(temperature, generator))
+            h = layer.update(h, draws[depth])
+        return draws
 
     @torch.no_grad()
     def sample(
-        self,
-        n: int,
-        *,
-        temperature: float = 1.0,
-        fixed: Sequence[Tensor] = (),
+        self, n: int, *, temperature: float = 1.0, fixed: Sequence[Tensor] = (),
         generator: torch.Generator | None = None,
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         """n draws (n, *shape), as stored: layer by layer from the prior, see `draw`, then x.
 
         ``generator`` lives on the model's device.
@@ -234,14 +227,14 @@ class TopDown(nn.Module):
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         rows = n if fixed else max(n, 1)  # networks reshape no empty batch
-        layers = self.draw(rows, temperature=temperature, fixed=fixed, generator=generator)
-        x = self.likelihood(layers).sample(generator=generator)
+        draws = self.draw(rows, temperature=temperature, fixed=fixed, generator=generator)
+        x = self.likelihood(draws).sample(generator=generator)
         for module, training in modes:
             module.training = training
         return x[:n]
 
     def start_from(self, x: Tensor) -> None:
-        """Start the decoder at the level frequencies of x (N, *shape), where it has such a start."""
+        """Start the decoder at the level frequencies of x (N, *shape), where it can."""
         if hasattr(self.decoder, "start_from"):
             self.decoder.start_from(x)
 

@@ -85,6 +85,19 @@ class DepthwiseCell(nn.Module):
         return h + 2 * gates[:, :, None, None] * update
 
 
+class LinearCell(nn.Module):
+    """h + linear(dropout(gelu(linear(h)))); (B, C) -> the same."""
+
+    def __init__(self, channels: int, dropout: float = 0.0):
+        super().__init__()
+        self.first, self.last = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """h (B, C) -> (B, C)."""
+        return h + self.last(self.dropout(gelu(self.first(h))))
+
+
 class PictureHead(nn.Module):
     """State (B, channels, S, S) -> (B, C, H, W, values): grown to the picture, one cell, 1x1.
 

@@ -19,7 +19,7 @@ class Inferred(NamedTuple):
     log_ratio: Tensor  # (B,) nats: log q(z) - log p(z) at the draw
 
 
-class Level(nn.Module):
+class Layer(nn.Module):
     """A layer z with the state h above it and the features d of x below it.
 
     Parameters
@@ -27,8 +27,8 @@ class Level(nn.Module):
     read : nn.Module
         The step of the upward pass that ends at this layer: features below -> d.
     prior : nn.Module
-        ``prior(h)`` is the law of all of z: ``mean``, ``log_var``, ``draw(temperature, generator)``,
-        ``log_prob(z)``, ``kl(other)``, ``split(n)`` (layer_gaussian.py).
+        ``prior(h)`` is the law of all of z (layer_gaussian.py): ``draw(temperature, generator)``,
+        ``log_prob(z)``, ``kl(other)``, ``split(n)``.
     update : nn.Module
         ``update(h, z)`` is the state below (state.py).
     posterior : nn.Module or None
