@@ -320,7 +320,7 @@ def test_terms_are_reconstruction_and_the_sum_of_the_layers():
 
 def test_the_bound_of_the_upper_layers_is_below_the_bound_of_all():
     """With a posterior that is better than the prior, as after training; k = 0 is the bound."""
-    model = zoo.load("ladder_vae", "digits")
+    model = zoo.load("very_deep_vae", "digits")
     x = zoo_digits()[:100]
     torch.manual_seed(12)
     with torch.no_grad():

@@ -227,8 +227,7 @@ _CHILD = ("Child (2021)", "https://arxiv.org/abs/2011.10650")
 _TINY_CHAIN = Tiny(Levels((1, 2, 2), 3), dict(z_dims=(2, 3), width=8), std=0.2)
 _TINY_MAPS = Tiny(Levels((1, 2, 2), 3), dict(sides=(1, 2), channels=(3, 2), width=6), std=0.2)
 _SKIP = partial(SkippingAdamW, clip=1.0, skip=400.0)
-_NUMBERS = {"digits": Recipe({}, dict(steps=1400, warm=400), train_hierarchy, seeds=3)}
-_DEEP = Recipe(
+DEEP_DIGITS = Recipe(
     dict(sides=(1, 4, 4, 4, 4), channels=(8, 3, 3, 3, 3), inner=24, dropout=0.2),
     dict(steps=1800, warm=200, lr=3e-3, clip_norm=None, optimizer=_SKIP), train_hierarchy, seeds=3,
 )  # fmt: skip
@@ -240,10 +239,10 @@ _MNIST = Recipe(
 )  # fmt: skip
 
 ENTRIES = (
-    Entry(bottom_up_vae, "V3", _REZENDE, _TINY_CHAIN, _NUMBERS),
-    Entry(ladder_vae, "V17", _SONDERBY, _TINY_CHAIN, _NUMBERS),
+    Entry(bottom_up_vae, "V3", _REZENDE, _TINY_CHAIN),
+    Entry(ladder_vae, "V17", _SONDERBY, _TINY_CHAIN),
     Entry(resnet_vae, "V17", _KINGMA, _TINY_MAPS, {"mnist": _MNIST}),
     Entry(biva, "V17", _MAALOE, _TINY_MAPS),
     Entry(nvae, "V17", _VAHDAT, _TINY_MAPS),
-    Entry(very_deep_vae, "V17", _CHILD, _TINY_MAPS, {"digits": _DEEP}),
+    Entry(very_deep_vae, "V17", _CHILD, _TINY_MAPS, {"digits": DEEP_DIGITS}),
 )

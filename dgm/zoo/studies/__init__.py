@@ -7,6 +7,7 @@
 | `echo_memory.py`   | what seeing far back is worth on a sound with an echo        |
 | `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings? |
 | `inference_direction.py` | which layers are used: draws on the way up or down, chain or state |
+| `depth_or_width.py` | what layers are worth to a VAE of equal parameters          |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
 """
