@@ -13,7 +13,7 @@ from dgm import zoo
 from dgm.distribution.support import Levels
 from dgm.hierarchical.inference import PrecisionWeighted, ResidualNormal, SumOfBoth
 from dgm.hierarchical.layer import Layer
-from dgm.hierarchical.layer_gaussian import GaussianHead, LayerGaussian, UnitGaussian
+from dgm.hierarchical.layer_gaussian import LayerGaussian, LayerHead, UnitGaussian
 from dgm.hierarchical.skipping import SkippingAdamW
 from dgm.hierarchical.state import Added, Replaced
 from dgm.hierarchical.top_down import TopDown
@@ -39,7 +39,7 @@ def tiny(name="biva", std=0.4, seed=0, **sizes):
     model = zoo.get(name).build(BITS, **{"width": 5} | sizes)
     states = torch.cartesian_prod(*[torch.arange(2)] * 4).view(16, 1, 2, 2)
     for head in model.modules():
-        if isinstance(head, GaussianHead):
+        if isinstance(head, LayerHead):
             head.bound = 0.4
     return contract.moved(model, std).double(), states
 
@@ -233,7 +233,7 @@ def test_a_merged_posterior_is_never_wider_than_the_prior():
 
 
 def test_a_silent_residual_posterior_is_the_prior():
-    head = GaussianHead(nn.Linear(4, 4))
+    head = LayerHead(nn.Linear(4, 4))
     nn.init.zeros_(head.net.weight)
     nn.init.zeros_(head.net.bias)
     prior = LayerGaussian(torch.randn(3, 2), torch.randn(3, 2))
@@ -257,7 +257,7 @@ def test_priors_of_the_very_deep_vae_start_at_the_standard_normal():
 
 
 def test_the_head_bounds_means_and_log_variances():
-    head = GaussianHead(nn.Identity(), bound=5.0)
+    head = LayerHead(nn.Identity(), bound=5.0)
     p = head(torch.tensor([[1e4, -1e4]]))
     assert (p.mean.item(), p.log_var.item()) == pytest.approx((5.0, -5.0))
 
@@ -377,7 +377,7 @@ def test_a_step_with_a_huge_gradient_is_skipped_and_others_are_clipped():
 
 
 def level(**parts):
-    head = GaussianHead(nn.Linear(2, 4))
+    head = LayerHead(nn.Linear(2, 4))
     return Layer(nn.Identity(), head, Replaced(nn.Identity()), **parts)
 
 
@@ -388,8 +388,8 @@ def level(**parts):
                                           free_bits=math.nan)),
     ("posterior and rising are both None", level),
     ("rising and absorb come together", lambda: level(rising=nn.Identity())),
-    ("bound must be finite", lambda: GaussianHead(nn.Identity(), bound=0.0)),
-    ("a mean and a log variance", lambda: GaussianHead(nn.Identity())(torch.ones(1, 3))),
+    ("bound must be finite", lambda: LayerHead(nn.Identity(), bound=0.0)),
+    ("a mean and a log variance", lambda: LayerHead(nn.Identity())(torch.ones(1, 3))),
     ("clip and skip", lambda: SkippingAdamW([], lr=1.0, clip=2.0, skip=1.0)),
     ("sides and channels must be equally many", lambda: tiny("nvae", channels=(2,))),
     ("sides and channels must be equally many", lambda: tiny("nvae", sides=(), channels=())),

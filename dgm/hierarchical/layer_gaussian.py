@@ -49,7 +49,7 @@ class LayerGaussian(NamedTuple):
         return first, LayerGaussian(self.mean[:, n:], self.log_var[:, n:])
 
 
-class GaussianHead(nn.Module):
+class LayerHead(nn.Module):
     """What a network makes of what it sees, read as a `LayerGaussian`.
 
     Parameters

@@ -17,7 +17,7 @@ from dgm.hierarchical.inference import (
     SumOfBoth,
 )
 from dgm.hierarchical.layer import Layer
-from dgm.hierarchical.layer_gaussian import GaussianHead, UnitGaussian
+from dgm.hierarchical.layer_gaussian import LayerHead, UnitGaussian
 from dgm.hierarchical.skipping import SkippingAdamW
 from dgm.hierarchical.state import Added, Joined, OnlyTheDraw, Replaced
 from dgm.hierarchical.top_down import TopDown
@@ -57,13 +57,13 @@ def layers_of_numbers(
         read = [nn.Flatten()] if lowest else []
         read += [nn.Linear(below, width), LinearCell(width, dropout), nn.GELU()]
         # the downward pass
-        prior = UnitGaussian((dim,)) if top else GaussianHead(nn.Linear(width, 2 * dim))
+        prior = UnitGaussian((dim,)) if top else LayerHead(nn.Linear(width, 2 * dim))
         project, cell = nn.Linear(dim, width), LinearCell(width, dropout)
         update = (
             Added(project, cell) if keeps else Replaced(nn.Sequential(project, nn.GELU(), cell))
         )
         # who infers this layer
-        says = GaussianHead(nn.Linear(width, 2 * dim))
+        says = LayerHead(nn.Linear(width, 2 * dim))
         down = None if rises else FromBelow(says) if top else PrecisionWeighted(says)
         up = (says, OnlyTheDraw()) if rises else ()
         layers.append(Layer(nn.Sequential(*read), prior, update, down, *up))
@@ -120,18 +120,18 @@ def _convolutional(
     return TopDown(data, layers, decoder, (width, sides[0], sides[0]))
 
 
-def _head(inputs: int, outputs: int, zero: bool = False) -> GaussianHead:
+def _head(inputs: int, outputs: int, zero: bool = False) -> LayerHead:
     """A law of ``outputs`` channels read off by one 1x1 convolution."""
     net = nn.Conv2d(inputs, 2 * outputs, 1)
     for parameter in net.parameters() if zero else ():
         nn.init.zeros_(parameter)
-    return GaussianHead(net)
+    return LayerHead(net)
 
 
-def _from_both(cell: nn.Module, width: int, z: int) -> GaussianHead:
+def _from_both(cell: nn.Module, width: int, z: int) -> LayerHead:
     """A law of z channels from state and features together, through a cell."""
     first, last = nn.Conv2d(2 * width, width, 1), nn.Conv2d(width, 2 * z, 1)
-    return GaussianHead(nn.Sequential(first, cell, last))
+    return LayerHead(nn.Sequential(first, cell, last))
 
 
 def resnet_vae(
@@ -228,8 +228,8 @@ _TINY_CHAIN = Tiny(Levels((1, 2, 2), 3), dict(z_dims=(2, 3), width=8), std=0.2)
 _TINY_MAPS = Tiny(Levels((1, 2, 2), 3), dict(sides=(1, 2), channels=(3, 2), width=6), std=0.2)
 _SKIP = partial(SkippingAdamW, clip=1.0, skip=400.0)
 DEEP_DIGITS = Recipe(
-    dict(sides=(1, 4, 4, 4, 4), channels=(8, 3, 3, 3, 3), inner=24, dropout=0.2),
-    dict(steps=1800, warm=200, lr=3e-3, clip_norm=None, optimizer=_SKIP), train_hierarchy, seeds=3,
+    dict(sides=(1, 4, 4, 4), channels=(8, 3, 3, 3), inner=20, dropout=0.2),
+    dict(steps=60, warm=20, lr=3e-3, clip_norm=None, optimizer=_SKIP), train_hierarchy, seeds=1,
 )  # fmt: skip
 _MNIST = Recipe(
     dict(sides=(1, 7, 7, 14), channels=(16, 4, 4, 1), inner=12),

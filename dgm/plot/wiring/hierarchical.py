@@ -4,7 +4,13 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from dgm.hierarchical.inference import FromBelow, PrecisionWeighted, ResidualNormal, SumOfBoth
+from dgm.hierarchical.inference import (
+    FromBelow,
+    FromBoth,
+    PrecisionWeighted,
+    ResidualNormal,
+    SumOfBoth,
+)
 from dgm.hierarchical.state import Replaced
 from dgm.hierarchical.top_down import TopDown
 from dgm.plot.schematic import Diagram, Schematic, panels
@@ -14,11 +20,11 @@ _MERGES = {
     PrecisionWeighted: "× prior",
     SumOfBoth: "sum",
     ResidualNormal: "prior + change",
-    FromBelow: "",
+    FromBoth: "both",
 }
 
 
-def dependence(models: Mapping[str, nn.Module]) -> Schematic:
+def layer_dependence(models: Mapping[str, nn.Module]) -> Schematic:
     """One panel for each `TopDown`: features, layers and states, an arrow for each dependence.
 
     Dashed arrows are of inference alone. At most three layers are drawn: the two at the top and the
@@ -50,7 +56,7 @@ def facts(model: TopDown) -> list[dict[str, object]]:
             "prior_in_q": isinstance(q, PrecisionWeighted | ResidualNormal),
             "above_in_q": q is not None and not isinstance(q, FromBelow),
             "keeps": not isinstance(layer.update, Replaced),
-            "merge": next((word for kind, word in _MERGES.items() if isinstance(q, kind)), "both"),
+            "merge": next((word for kind, word in _MERGES.items() if isinstance(q, kind)), ""),
         })  # fmt: skip
     return found
 
