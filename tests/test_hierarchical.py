@@ -17,7 +17,10 @@ from dgm.hierarchical.layer_gaussian import LayerGaussian, LayerHead, UnitGaussi
 from dgm.hierarchical.skipping import SkippingAdamW
 from dgm.hierarchical.state import Added, Replaced
 from dgm.hierarchical.top_down import TopDown
-from dgm.nets.hierarchy import Grow
+from dgm.nets.hierarchy import BottleneckCell, DepthwiseCell, Grow, LinearCell
+from dgm.plot.wiring.hierarchical import facts
+from dgm.zoo.hierarchical import layers_of_numbers
+from dgm.zoo.studies import inference_direction
 
 BITS = Levels((1, 2, 2), 2)
 NAMES = [name for name, room in zoo.modules().items() if room == "hierarchical"]
@@ -371,6 +374,44 @@ def test_a_step_with_a_huge_gradient_is_skipped_and_others_are_clipped():
     w.grad = torch.tensor([3.0, 4.0])
     optimizer.step()
     torch.testing.assert_close(w.grad.norm(), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("cell", [BottleneckCell(6, depth=4), DepthwiseCell(6), LinearCell(6)])
+def test_a_cell_is_residual(cell):
+    """What it adds has the shape of what came, and is nothing where its last map is zero."""
+    h = torch.randn(3, 6) if isinstance(cell, LinearCell) else torch.randn(3, 6, 4, 4)
+    assert cell(h).shape == h.shape
+    assert not torch.equal(cell(h), h)
+    last = cell.narrow if isinstance(cell, DepthwiseCell) else cell.last
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    assert torch.equal(cell(h), h)
+
+
+def test_a_chain_shows_the_picture_its_lowest_layer_only_and_a_state_shows_all():
+    for keeps in (False, True):
+        torch.manual_seed(14)
+        model = layers_of_numbers(BITS, (2, 3), width=6, keeps=keeps).eval()
+        low = torch.randn(5, 3)
+        tops = torch.randn(2, 5, 2)
+        pictures = [model.likelihood([top, low]).mean for top in tops]
+        assert torch.equal(*pictures) != keeps
+
+
+def test_facts_for_the_drawing_are_those_of_the_model():
+    found = {name: facts(tiny(name)[0]) for name in NAMES}
+    assert [f["keeps"] for f in found["ladder_vae"]] == [False, False]
+    assert [f["prior_in_q"] for f in found["ladder_vae"]] == [False, True]
+    assert all(f["prior_in_q"] and f["merge"] == "prior + change" for f in found["nvae"])
+    assert [f["up"] for f in found["biva"]] == [False, True]
+    assert all(f["up"] and not f["down"] and not f["merge"] for f in found["bottom_up_vae"])
+
+
+def test_the_study_of_the_direction_has_every_cell_three_times():
+    runs = inference_direction.load()
+    cells = {(r["rises"], r["keeps"], r["seed"]) for r in runs}
+    assert len(cells) == len(runs) == 12
+    assert all(len(r["kl"]) == 3 and min(r["kl"]) > -0.01 for r in runs)
 
 
 # --- bad input ------------------------------------------------------------------------------------
