@@ -233,8 +233,8 @@ DEEP_DIGITS = Recipe(
 )  # fmt: skip
 _MNIST = Recipe(
     dict(sides=(1, 7, 7, 14), channels=(16, 4, 4, 1), inner=12),
-    dict(warm=300, steps=2400, batch_size=16, lr=2e-3, weight_decay=0.01, warmup=100,
-         average=0.998, clip_norm=1.0, eval_every=600, held_out=500, progress=False),
+    dict(warm=400, steps=4800, batch_size=16, lr=2e-3, weight_decay=0.01, warmup=100,
+         average=0.999, clip_norm=1.0, eval_every=1600, held_out=2000, progress=False),
     warm_and_fit,
 )  # fmt: skip
 

@@ -17,7 +17,6 @@ FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 SIZES = {  # layers: sizes with the parameters of the recipe, 127 thousand
     1: dict(sides=(1,), channels=(20,), width=31),
-    2: dict(sides=(1, 4), channels=(8, 3), width=39),
 }
 
 
