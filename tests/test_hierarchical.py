@@ -19,8 +19,8 @@ from dgm.hierarchical.state import Added, Replaced
 from dgm.hierarchical.top_down import TopDown
 from dgm.nets.hierarchy import BottleneckCell, DepthwiseCell, Grow, LinearCell
 from dgm.plot.wiring.hierarchical import facts
-from dgm.zoo.hierarchical import layers_of_numbers
-from dgm.zoo.studies import inference_direction
+from dgm.zoo.hierarchical import DEEP_DIGITS, layers_of_numbers, very_deep_vae
+from dgm.zoo.studies import depth_or_width, inference_direction
 
 BITS = Levels((1, 2, 2), 2)
 NAMES = [name for name, room in zoo.modules().items() if room == "hierarchical"]
@@ -412,6 +412,20 @@ def test_the_study_of_the_direction_has_every_cell_three_times():
     cells = {(r["rises"], r["keeps"], r["seed"]) for r in runs}
     assert len(cells) == len(runs) == 12
     assert all(len(r["kl"]) == 3 and min(r["kl"]) > -0.01 for r in runs)
+
+
+def test_the_flat_models_of_the_study_have_as_many_numbers_as_the_recipe():
+    digits = Levels((1, 8, 8), 17)
+    deep = very_deep_vae(digits, **DEEP_DIGITS.sizes)
+    size = sum(p.numel() for p in deep.parameters())
+    runs = depth_or_width.load()
+    assert sorted(r["seed"] for r in runs) == [0, 1, 2]
+    for run in runs:
+        sizes = DEEP_DIGITS.sizes | depth_or_width.SIZES[run["layers"]]
+        assert run["parameters"] == sum(
+            p.numel() for p in very_deep_vae(digits, **sizes).parameters()
+        )
+        assert abs(run["parameters"] / size - 1) < 0.03
 
 
 # --- bad input ------------------------------------------------------------------------------------
