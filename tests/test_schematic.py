@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 import torch
 
+from dgm import zoo
 from dgm.distribution.support import Levels, Reals
 from dgm.flow.coupling import AdditiveCoupling, AffineCoupling
 from dgm.flow.masked_coupling import MaskedCoupling, channel_mask, checkerboard_mask
@@ -28,6 +29,7 @@ from dgm.plot.wiring import (
     autoencoder,
     autoregressive,
     flow,
+    hierarchical,
     joint,
     layers,
     linear,
@@ -53,7 +55,18 @@ def _stack(*parts, first=3):
     return CausalStack(1, (1, 8, 8), 4, parts, first=first)
 
 
+def _hierarchies():
+    small = {"sides": (1, 2), "channels": (2, 2), "width": 4}
+    numbers = {"z_dims": (2, 2), "width": 4}
+    kind = Levels((1, 4, 4), 2)
+    sizes = {"bottom_up_vae": numbers, "ladder_vae": numbers, "biva": small}
+    models = {name: zoo.get(name).build(kind, **size) for name, size in sizes.items()}
+    deep = zoo.get("nvae").build(kind, sides=(1, 2, 2, 2), channels=(1,) * 4, width=4)
+    return hierarchical.layer_dependence(models | {"nvae": deep})
+
+
 CASES = {
+    "layer_dependence": _hierarchies,
     "two_heads": joint.two_heads,
     "bayes_classifier": joint.bayes_classifier,
     "bayes_classifier 2": lambda: joint.bayes_classifier(2),

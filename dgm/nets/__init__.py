@@ -5,6 +5,7 @@
 | `mlp.py`    | plain and residual perceptrons                                |
 | `resnet.py` | gated residual convolutions                                   |
 | `conv.py`   | residual encoder and decoder between images and codes         |
+| `hierarchy.py` | changes of resolution and the cells of deep VAEs             |
 | `masked_mlp.py` | outputs of coordinate i see the inputs before i only      |
 | `level_logits.py` | logits of ordered levels from a few numbers a pixel     |
 | `pixel_network.py` | an image in, numbers for the law of each pixel out       |

@@ -7,6 +7,14 @@
 | `echo_memory.py`           | what seeing far back is worth on a sound with an echo       |
 | `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings?        |
 | `histogram_start.py`       | what starting at the histograms is worth in two minutes     |
+| file               | question                                                     |
+|--------------------|--------------------------------------------------------------|
+| `flow_ablation.py` | what coupling, noise and 1x1 convolution are worth, in nats  |
+| `blind_spot.py`    | what it costs a gated PixelCNN to see fewer earlier pixels   |
+| `echo_memory.py`   | what seeing far back is worth on a sound with an echo        |
+| `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings? |
+| `inference_direction.py` | which layers are used: draws on the way up or down, chain or state |
+| `depth_or_width.py` | what layers are worth to a VAE of equal parameters          |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
 """
