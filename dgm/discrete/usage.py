@@ -3,6 +3,8 @@
 Perplexity of a code: van den Oord et al. (2017), arXiv:1711.00937. Needs torch only.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -36,3 +38,23 @@ def perplexity(usage: Tensor) -> Tensor:
     tensor(2.)
     """
     return torch.special.entr(usage).sum(-1).exp()
+
+
+def bit_shares(terms: dict[str, Tensor], dims: int) -> dict[str, Tensor]:
+    """The two parts of a bound in bits per dimension of the data, (B,) each: what is paid for what.
+
+    ``terms`` are those of a `VQVAE`, "reconstruction" and "kl" in nats; ``dims`` is the number of
+    values in one x, pixels say, not that of its codes. "codes" + "decoder" is the whole.
+
+    Raises
+    ------
+    ValueError
+        dims is no whole number of at least 1.
+
+    >>> bit_shares({"reconstruction": torch.tensor([-6.9315]), "kl": torch.tensor([1.3863])}, 2)
+    {'codes': tensor([1.0000]), 'decoder': tensor([5.0000])}
+    """
+    if isinstance(dims, bool) or not isinstance(dims, int) or dims < 1:
+        raise ValueError(f"dims must be a whole number of at least 1, got {dims!r}")
+    nat = dims * math.log(2)
+    return {"codes": terms["kl"] / nat, "decoder": -terms["reconstruction"] / nat}

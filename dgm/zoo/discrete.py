@@ -30,8 +30,10 @@ CHAPTER = "08_discrete_codes"
 BRANCH = ("explicit", "bound", "latent")
 
 
-def _require_images(data: Levels, halvings: int) -> tuple[int, int]:
-    """Sides of the map of codes, or a ValueError that names data."""
+def _require_images(data: Levels, halvings: int, n_codes: int = 2) -> tuple[int, int]:
+    """Sides of the map of codes, or a ValueError that names data or n_codes."""
+    if n_codes < 2:
+        raise ValueError(f"n_codes must be at least 2, got {n_codes}")
     if not isinstance(data, Levels):
         raise ValueError(f"data must be integers as stored (Levels), got {data}")
     return map_sides(data.shape, halvings)
@@ -70,7 +72,7 @@ def vq_vae(
     prior_dropout: float = 0.0, noise: float = 0.0,
 ) -> VQVAE:  # fmt: skip
     """VQ-VAE: pictures as a map of codes, a gated PixelCNN as the prior of the map."""
-    codes = Levels((1, *_require_images(data, halvings)), n_codes)
+    codes = Levels((1, *_require_images(data, halvings, n_codes)), n_codes)
     sizes = dict(width=width, halvings=halvings, blocks=blocks, dropout=dropout)
     encoder = MapEncoder(data.shape, dim, **sizes)
     prior = code_prior(codes, prior_width, prior_blocks, prior_dropout, noise)
@@ -83,7 +85,8 @@ def vq_vae_2(
     prior_dropout: float = 0.0, noise: float = 0.0,
 ) -> VQVAE:  # fmt: skip
     """VQ-VAE-2: a coarse map of codes above a fine one, each with its PixelCNN."""
-    place, coarse = _require_images(data, halvings), _require_images(data, halvings + 1)
+    place = _require_images(data, halvings, n_codes)
+    coarse = _require_images(data, halvings + 1)
     top, bottom = Levels((1, *coarse), n_codes), Levels((1, *place), n_codes)
     sizes = dict(width=width, halvings=halvings, blocks=blocks, dropout=dropout)
     encoder = MapEncoder(data.shape, width, **sizes)
