@@ -31,10 +31,13 @@ def map_sides(shape: tuple[int, ...], halvings: int) -> tuple[int, int]:
     ValueError
         No images, or sides that cannot be halved so often; it names data.
     """
-    if len(shape) != 3 or halvings < 1 or shape[1] % 2**halvings or shape[2] % 2**halvings:
-        need = f"images (C, H, W) with sides divisible by {2**halvings}"
+    if halvings < 1:
+        raise ValueError(f"halvings must be at least 1, got {halvings}")
+    part = 2**halvings
+    if len(shape) != 3 or any(side % part for side in shape[1:]):
+        need = f"images (C, H, W) with sides divisible by {part}"
         raise ValueError(f"data must be {need}, got shape {shape}")
-    return shape[1] >> halvings, shape[2] >> halvings
+    return shape[1] // part, shape[2] // part
 
 
 class MapEncoder(nn.Module):

@@ -8,6 +8,7 @@
 | `autoencoder.py`    | what keeps an autoencoder from copying                               |
 | `vae.py`            | the bound and its terms, importance weights                          |
 | `posterior.py`      | the ladder of posteriors, the ladder of priors                       |
+| `discrete.py`       | a map of codes, two maps, a relaxed draw                             |
 | `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network             |
 | `pixel.py`          | masked kernels, what a stack sees, two stacks                        |
 | `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling          |
