@@ -1,4 +1,4 @@
-"""Chapter 8: a code map between encoder and decoder, two maps, a draw that lets gradients through."""
+"""Chapter 8: a map of codes between encoder and decoder, two maps, a draw with a gradient."""
 
 from dgm.plot.schematic import Diagram, Schematic, panels
 
@@ -24,19 +24,19 @@ def _there() -> Diagram:
     nearest = d.node("step", "nearest of\n$e_1, ..., e_K$", 66, 250, 110)
     codes = d.node("latent", "codes $k$", 66, 325, 90)
     prior = d.node("probability", "log $p(k)$", 66, 390, 100)
-    vectors = d.node("latent", "vectors $e_k$", 240, 250, 110)
-    decoder = d.node("network", "decoder", 240, 180, 100)
-    p = d.node("probability", "log $p(x | k)$", 240, 110, 120)
-    bound = d.node("step", "bound = sum", 240, 390, 110)
+    vectors = d.node("latent", "vectors $e_k$", 248, 250, 110)
+    decoder = d.node("network", "decoder", 248, 175, 100)
+    p = d.node("probability", "log $p(x | k)$", 248, 110, 120)
+    bound = d.node("step", "bound = sum", 248, 390, 110)
     for a, b in ((x, encoder), (encoder, h), (h, nearest), (nearest, codes), (vectors, decoder)):
         d.arrow(a, b)
     d.arrow(decoder, p)
     d.arrow(nearest, vectors)
     d.arrow(codes, prior, "prior")
     d.arrow(prior, bound)
-    d.arrow(p, bound, via=[(322, 110), (322, 390)])
-    d.arrow((184, 240), (90, 188), dashed=True)
-    d.note("gradient", 150, 200, "start")
+    d.arrow(p, bound, via=[(326, 110), (326, 390)])
+    d.arrow((193, 236), (90, 188), dashed=True)
+    d.note("gradient", 136, 196, "start")
     return d
 
 
@@ -69,16 +69,16 @@ def two_levels() -> Schematic:
     )
     x = d.node("data", "$x$", 60, 30)
     h = d.node("network", "encoder", 60, 95, 100)
-    top = d.node("latent", "coarse codes $k_1$", 60, 175, 116)
-    bottom = d.node("latent", "fine codes $k_2$", 240, 175, 116)
+    top = d.node("latent", "coarse codes\n$k_1$", 60, 175, 116)
+    bottom = d.node("latent", "fine codes\n$k_2$", 240, 175, 116)
     decoder = d.node("network", "decoder", 240, 95, 100)
     p = d.node("probability", "$p(x | k_1, k_2)$", 240, 30, 120)
-    first = d.node("probability", "$p(k_1)$", 60, 240, 90)
-    second = d.node("probability", "$p(k_2 | k_1)$", 240, 240, 110)
+    first = d.node("probability", "$p(k_1)$", 60, 250, 90)
+    second = d.node("probability", "$p(k_2 | k_1)$", 240, 250, 110)
     for a, b in ((x, h), (h, top), (top, bottom), (bottom, decoder), (decoder, p)):
         d.arrow(a, b)
-    d.arrow((110, 103), (186, 158))
-    d.arrow((118, 166), (190, 106))
+    d.arrow((110, 103), (186, 150))
+    d.arrow((118, 160), (190, 106))
     d.arrow(top, first)
     d.arrow(bottom, second)
     return panels(d)
@@ -92,16 +92,16 @@ def relaxed_draw() -> Schematic:
         "is evaluated at. Their softmax at a temperature is a soft draw with a gradient, and is "
         "what training uses.",
     )
-    x = d.node("data", "$x$", 60, 30)
-    encoder = d.node("network", "encoder", 60, 90, 100)
+    x = d.node("data", "$x$", 75, 30)
+    encoder = d.node("network", "encoder", 75, 90, 100)
     d.node("noise", "Gumbel $g$", 240, 90, 100)
-    total = d.node("step", "logits + $g$", 60, 160, 110)
-    hard = d.node("latent", "argmax: a code", 60, 235, 130)
+    total = d.node("step", "logits + $g$", 75, 160, 110)
+    hard = d.node("latent", "argmax: a code", 75, 235, 130)
     soft = d.node("step", "softmax(· / $τ$)", 240, 160, 124)
     relaxed = d.node("latent", "a soft code", 240, 235, 110)
     d.arrow(x, encoder)
     d.arrow(encoder, total)
-    d.arrow((190, 100), (116, 150))
+    d.arrow((190, 100), (132, 150))
     d.arrow(total, hard, "to evaluate")
     d.arrow(total, soft)
     d.arrow(soft, relaxed, "to train")
