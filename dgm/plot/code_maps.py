@@ -69,6 +69,7 @@ def stacked_shares(
         left = left + torch.tensor(list(values))
     for k, total in enumerate(left.tolist()):
         ax.text(total, k, f" {total:.1f}" if total > 10 else f" {total:.3f}", va="center")
-    ax.set(yticks=range(len(names)), yticklabels=names, xlabel=unit, xlim=(0, 1.16 * float(left.max())))
+    ax.set(yticks=range(len(names)), yticklabels=names, xlabel=unit)
+    ax.set_xlim(0, 1.16 * float(left.max()))
     ax.invert_yaxis()
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(parts))
