@@ -172,8 +172,8 @@ def train_relaxed(
 
 _COMMON = dict(clip_norm=1.0, warmup=50, progress=False)
 _ON_DIGITS = dict(
-    steps=1500, lr=4e-3, weight_decay=0.1, average=0.99, shift=0.3, turn=0.1, copies=9,
-    prior=dict(steps=400, lr=6e-3, weight_decay=0.3), **_COMMON,
+    steps=1000, lr=4e-3, weight_decay=0.1, average=0.99, shift=0.3, turn=0.1, copies=9,
+    prior=dict(steps=300, lr=6e-3, weight_decay=0.3), **_COMMON,
 )  # fmt: skip
 _ON_MNIST = dict(
     steps=4500, batch_size=32, lr=2e-3, weight_decay=0.01, average=0.995, eval_every=500,

@@ -67,6 +67,7 @@ def two_levels() -> Schematic:
         "level, which sees the features too and makes a fine map of codes. The decoder gets both. "
         "The prior has two factors: the coarse map, and the fine map given the coarse one.",
     )
+    # up: two maps between encoder and decoder; down: what they cost
     x = d.node("data", "$x$", 60, 30)
     h = d.node("network", "encoder", 60, 95, 100)
     top = d.node("latent", "coarse codes\n$k_1$", 60, 175, 116)
@@ -92,6 +93,7 @@ def relaxed_draw() -> Schematic:
         "is evaluated at. Their softmax at a temperature is a soft draw with a gradient, and is "
         "what training uses.",
     )
+    # one noise, two uses
     x = d.node("data", "$x$", 75, 30)
     encoder = d.node("network", "encoder", 75, 90, 100)
     d.node("noise", "Gumbel $g$", 240, 90, 100)
