@@ -28,6 +28,7 @@ from dgm.plot.shapes import KINDS, SIZE, text_width
 from dgm.plot.wiring import (
     autoencoder,
     autoregressive,
+    discrete,
     flow,
     hierarchical,
     joint,
@@ -78,6 +79,9 @@ CASES = {
     "importance_draws 2": lambda: vae.importance_draws(2),
     "posterior_ladder": posterior.posterior_ladder,
     "prior_ladder": posterior.prior_ladder,
+    "code_map": discrete.code_map,
+    "two_levels": discrete.two_levels,
+    "relaxed_draw": discrete.relaxed_draw,
     "chain_rule": lambda: autoregressive.chain_rule([2, 0, 3, 1]),
     "chain_rule 5": lambda: autoregressive.chain_rule(range(5)),
     "made_masks": lambda: autoregressive.made_masks(_made()),

@@ -15,6 +15,7 @@
 | `strips.py`    | rows of pictures, a name before each                                     |
 | `sight.py`     | what a place of a causal network sees, as maps                           |
 | `pixel_cost.py`| pictures above what their pixels cost; a picture while it is drawn       |
+| `code_maps.py` | maps of codes in colours, cells of a codebook, bars made of parts        |
 | `sheet.py`     | pictures side by side as one array, for a slider                         |
 | `schematic.py` | one visual language of boxes and arrows; the drawings are in `wiring/`   |
 | `shapes.py`    | what they are made of: shapes, cells, text with indices, arrows          |

@@ -9,6 +9,7 @@
 | `vae.py`            | the bound and its terms, importance weights                          |
 | `posterior.py`      | the ladder of posteriors, the ladder of priors                       |
 | `hierarchical.py`   | who is drawn on the way up, who on the way down, from the model      |
+| `discrete.py`       | a map of codes, two maps, a relaxed draw                             |
 | `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network             |
 | `pixel.py`          | masked kernels, two stacks                                           |
 | `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling          |
