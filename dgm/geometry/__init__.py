@@ -7,7 +7,7 @@
 | `uniform_sphere.py`    | the uniform prior on spheres                                       |
 | `rotation.py`          | a bell on the rotations of space as q(z given x): SO(3)            |
 | `uniform_rotation.py`  | the uniform prior on the rotations of space                        |
-| `rotation_features.py` | what a decoder reads off a rotation: a Fourier series on SO(3)     |
+| `turned_points.py`     | a decoder that turns learned points and looks at them              |
 | `pullback.py`          | the metric that a decoder puts on its latent space                 |
 | `rbf_precision.py`     | a decoder whose spread grows where there were no data              |
 | `geodesic.py`          | shortest curves of a metric, by their energy                       |

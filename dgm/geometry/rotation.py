@@ -157,6 +157,6 @@ class WrappedRotationEncoder(nn.Module):
         out = self.net(u)
         if out.shape != (len(u), 9):
             raise ValueError(f"net must give shape {(len(u), 9)}, got {tuple(out.shape)}")
-        start = out.new_tensor([1.0, 0, 0, 0, 1, 0])  # the identity where the network says nothing
-        stddev = 1e-3 + self.most * torch.sigmoid(out[:, 6:])
+        start = out.new_tensor([1e-6, 0, 0, 0, 1e-6, 0])  # the identity for six zeros
+        stddev = 1e-3 + self.most * torch.sigmoid(out[:, 6:] - 2)  # narrow at the start
         return WrappedRotation(gram_schmidt(out[:, :6] + start), stddev)

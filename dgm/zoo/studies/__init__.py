@@ -5,6 +5,7 @@
 | `flow_ablation.py` | what coupling, noise and 1x1 convolution are worth, in nats  |
 | `blind_spot.py`    | what it costs a gated PixelCNN to see fewer earlier pixels   |
 | `echo_memory.py`   | what seeing far back is worth on a sound with an echo        |
+| `sphere_or_plane.py` | codes on a sphere or in flat space, by dimension         |
 | `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings? |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
