@@ -1,5 +1,6 @@
 """Latent geometry: laws on spheres and rotations against quadrature, curves with known lengths."""
 
+import itertools
 import math
 
 import contract
@@ -357,9 +358,7 @@ def test_ambient_weights_enter_the_metric():
     torch.testing.assert_close(metric.matrix(z), (a.T @ (w[:, None] * a)).expand(3, 2, 2))
     assert (metric.matrix(z) - plain.matrix(z)).abs().max() > 1e-3
     step = torch.randn(3, 2)
-    torch.testing.assert_close(
-        metric.squared_speed(z, step), (w * (step @ a.T).square()).sum(1)
-    )
+    torch.testing.assert_close(metric.squared_speed(z, step), (w * (step @ a.T).square()).sum(1))
 
 
 @pytest.mark.parametrize(("start", "end"), [((0.0, 0.6), (2.0, 0.7)), ((0.1, -0.9), (2.8, 1.1))])
@@ -414,7 +413,7 @@ def test_graph_finds_the_shortest_way():
                 way = graph.path(start, end)
                 assert way[0] == start
                 assert way[-1] == end
-                size = sum(graph.edges[a][b] for a, b in zip(way, way[1:], strict=False))
+                size = sum(graph.edges[a][b] for a, b in itertools.pairwise(way))
                 assert size == pytest.approx(table[start, end].item())
 
 
@@ -518,6 +517,9 @@ def test_the_digits_are_on_the_globe():
     q = model.posterior(data.load("digits").test)
     torch.testing.assert_close(q.mean.norm(dim=-1), torch.ones(447, 1))
     torch.testing.assert_close(
-        q.kl(), (q.log_prob(z := q.mean) - model.prior.log_prob(z)) - q.kappa[:, 0] * (
-            angle_law(q.kappa, 3)[1][:, 0]), rtol=1e-4, atol=1e-4
+        q.kl(),
+        (q.log_prob(z := q.mean) - model.prior.log_prob(z))
+        - q.kappa[:, 0] * (angle_law(q.kappa, 3)[1][:, 0]),
+        rtol=1e-4,
+        atol=1e-4,
     )

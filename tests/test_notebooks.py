@@ -27,6 +27,7 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "04_autoencoders": "R2 R3 R5 V18",
     "05_vae": "V1 V2 V4 V5 R11",
     "06_posteriors_and_priors": "V20",
+    "09_latent_geometry": "V14 V15 V16",
     "10_autoregressive": "A1 A4 A7 A8",
     "11_pixel_models": "A2 A3 A4",
     "12_sequences": "A5 A6 A8",

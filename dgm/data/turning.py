@@ -46,10 +46,10 @@ def draw_views(turns: Tensor, side: int = SIDE_OF_VIEW, fine: int = 2) -> Tensor
 
 def _views(turns: Tensor, side: int, fine: int) -> Tensor:
     # the balls, turned; the view is 2.9 wide
-    places = torch.tensor([ball[0] for ball in BALLS]) @ turns.mT  # (N, 7, 3)
-    radius = torch.tensor([ball[1] for ball in BALLS])[:, None, None]
-    colors = torch.tensor([ball[2] for ball in BALLS])
-    at = (torch.arange(side * fine) + 0.5) / (side * fine) * 2.9 - 1.45
+    places = torch.tensor([ball[0] for ball in BALLS]).to(turns) @ turns.mT  # (N, 7, 3)
+    radius = torch.tensor([ball[1] for ball in BALLS]).to(turns)[:, None, None]
+    colors = torch.tensor([ball[2] for ball in BALLS]).to(turns)
+    at = (torch.arange(side * fine).to(turns) + 0.5) / (side * fine) * 2.9 - 1.45
     x, y = at - places[..., :1, None], -at[:, None] - places[..., 1:2, None]  # (N, 7, 1, S) ...
     # the ball in front at every point, how much it faces us, and its depth
     square = (x.movedim(-2, -2).square() + y.square()) / radius.square()

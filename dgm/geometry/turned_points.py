@@ -57,7 +57,9 @@ class TurnedPoints(nn.Module):
         nearer = self.log_strength + 2 * softplus(self.depth) * places[..., 2]  # (B, N)
         weight = (nearer[..., None] - narrow * down).exp()[..., None]
         weight = weight * (-narrow * across).exp()[..., None, :]  # (B, N, H, W)
-        return torch.einsum("bnhw,nc->bchw", weight / (1 + weight.sum(1, keepdim=True)), self.colors)
+        return torch.einsum(
+            "bnhw,nc->bchw", weight / (1 + weight.sum(1, keepdim=True)), self.colors
+        )
 
     def forward(self, r: Tensor) -> Tensor:
         """Rotations (B, 3, 3) -> (B, C, H, W, 2): shifts, log scales."""

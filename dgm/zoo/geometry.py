@@ -7,6 +7,7 @@ from torch import nn
 
 from dgm.distribution.binned_gaussian import BinnedGaussianDecoder
 from dgm.distribution.likelihood import BernoulliDecoder, SoftmaxDecoder
+from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels
 from dgm.geometry.rbf_precision import RBFSpread
 from dgm.geometry.rotation import WrappedRotationEncoder
@@ -14,7 +15,6 @@ from dgm.geometry.turned_points import TurnedPoints
 from dgm.geometry.uniform_rotation import UniformRotation
 from dgm.geometry.uniform_sphere import UniformSphere
 from dgm.geometry.von_mises_fisher import VonMisesFisherEncoder
-from dgm.distribution.normal import StandardNormal
 from dgm.nets.level_logits import LevelLogits
 from dgm.nets.mlp import MLP
 from dgm.train import Fit, fit
@@ -31,9 +31,7 @@ def _level_decoder(data: Levels, latent_dim: int, width: int, dropout: float) ->
     """Perceptrons from the numbers of a code to logits of bits, or to tilts of levels."""
     hidden = (width, width)
     if data.levels == 2:
-        net = nn.Sequential(
-            nn.Flatten(), MLP(latent_dim, data.dims, hidden, dropout, nn.GELU)
-        )
+        net = nn.Sequential(nn.Flatten(), MLP(latent_dim, data.dims, hidden, dropout, nn.GELU))
         return BernoulliDecoder(net, data)
     tilt = MLP(latent_dim, 3 * data.dims, hidden, dropout, nn.GELU)
     net = LevelLogits(nn.Sequential(nn.Flatten(), tilt), data.dims, data.levels, 3)
@@ -65,7 +63,7 @@ def hyperspherical_vae(
 
 
 def flat_vae(data: Levels, latent_dim: int = 2, width: int = 128, dropout: float = 0.2) -> VAE:
-    """VAE with flat codes: the networks of the hyperspherical one, a Gaussian in the sphere's place."""
+    """VAE with flat codes: the networks of the hyperspherical one, a Gaussian for the sphere."""
     _require_levels(data)
     read = MLP(data.dims, 2 * latent_dim, (width, width // 2), dropout, nn.GELU)
     encoder = GaussianEncoder(nn.Sequential(nn.Flatten(), read), latent_dim, log_std=True)
@@ -129,7 +127,6 @@ def train_spread_last(
     for p in others:
         p.requires_grad_(True)
     return found
-
 
 
 def turn_together(codes: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@
 | `autoencoder.py`    | what keeps an autoencoder from copying                               |
 | `vae.py`            | the bound and its terms, importance weights                          |
 | `posterior.py`      | the ladder of posteriors, the ladder of priors                       |
+| `geometry.py`       | a sphere, the rotations and a curved plane as latent spaces          |
 | `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network             |
 | `pixel.py`          | masked kernels, what a stack sees, two stacks                        |
 | `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling          |

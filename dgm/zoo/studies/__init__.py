@@ -6,6 +6,7 @@
 | `blind_spot.py`    | what it costs a gated PixelCNN to see fewer earlier pixels   |
 | `echo_memory.py`   | what seeing far back is worth on a sound with an echo        |
 | `sphere_or_plane.py` | codes on a sphere or in flat space, by dimension         |
+| `many_spheres.py` | one large sphere, or many small ones                        |
 | `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings? |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
