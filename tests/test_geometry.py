@@ -6,6 +6,7 @@ import math
 import contract
 import pytest
 import torch
+from planted_geometry import FAULTS, PROPERTIES
 from torch.nn.functional import normalize
 
 from dgm import data, zoo
@@ -34,14 +35,18 @@ from dgm.geometry.von_mises_fisher import (
     angle_slope,
     reflect_onto,
 )
+from dgm.train import fit
 from dgm.zoo.geometry import train_turning, turn_together
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-SLOW = "fits_a_toy_law"
+SLOW = "fits_a_toy_law"  # 20 s each; the hyperspherical one by a test of its own, without dropout
 
 
-@contract.over("geometry", without={"rotation_vae": SLOW, "riemannian_vae": SLOW})
+@contract.over(
+    "geometry",
+    without={"hyperspherical_vae": SLOW, "rotation_vae": SLOW, "riemannian_vae": SLOW},
+)
 def test_contract(entry, promise):
     torch.set_default_dtype(torch.float32)
     promise(entry)
@@ -510,6 +515,21 @@ def test_bad_input_is_named(name, make):
         make()
 
 
+def test_the_hyperspherical_vae_fits_a_toy_law():
+    """Its bound with 64 draws comes within .1 nats of the entropy of nine states, never below."""
+    torch.set_default_dtype(torch.float32)
+    torch.manual_seed(0)
+    log_p = (1.5 * torch.randn(9)).log_softmax(0)
+    states = torch.cartesian_prod(torch.arange(3), torch.arange(3))
+    model = zoo.get("hyperspherical_vae").build(Levels((2,), 3), width=32, dropout=0.0)
+    draws = states[torch.multinomial(log_p.exp(), 4000, replacement=True)]
+    fit(model, draws, steps=400, batch_size=256, lr=5e-3, seed=0, progress=False)
+    with torch.no_grad():
+        bound = model.eval().iw_bound(states, 64)
+    excess = (log_p.exp() * (log_p - bound)).sum()
+    assert -0.02 < excess < 0.1
+
+
 def test_the_digits_are_on_the_globe():
     """The trained code of every test digit is a unit vector, and the bound is that of its file."""
     torch.set_default_dtype(torch.float32)
@@ -523,3 +543,41 @@ def test_the_digits_are_on_the_globe():
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+# --- planted faults -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holds", PROPERTIES)
+def test_property_holds(holds):
+    assert holds()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_fault_is_caught(name, monkeypatch):
+    plant, holds = FAULTS[name]
+    plant(monkeypatch)
+    assert not holds()
+
+
+def test_a_metric_without_the_spread_sees_no_wall():
+    """Means alone: nothing tells the data from where there were none."""
+    torch.set_default_dtype(torch.float32)
+    vae = zoo.load("riemannian_vae", "digits").double().requires_grad_(False)
+    codes = vae.posterior(data.load("digits").train[:60]).mean
+    around_ = torch.arange(24) / 24 * 2 * math.pi
+    ring = 5.0 * torch.stack((around_.cos(), around_.sin()), 1).double()
+
+    def means(z):
+        return vae.likelihood(z).location.flatten(1)
+
+    def both(z):
+        return torch.cat((means(z), vae.likelihood(z).log_scale.exp().flatten(1)), 1)
+
+    # on the way out a wall is crossed: ways are longer by much more than the means say
+    lengths = {}
+    for name, surface in (("means", means), ("both", both)):
+        metric = PullbackMetric(surface)
+        lines = [straight_line(codes.mean(0), end) for end in ring]
+        lengths[name] = sum(curve_length(metric, line).item() for line in lines)
+    assert lengths["both"] > 1.4 * lengths["means"]
