@@ -29,6 +29,7 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "06_posteriors_and_priors": "V20",
     "07_hierarchical_vae": "V3 V17",
     "08_discrete_codes": "V9",
+    "09_latent_geometry": "V14 V15 V16",
     "10_autoregressive": "A1 A4 A7 A8",
     "11_pixel_models": "A2 A3 A4",
     "12_sequences": "A5 A6 A8",

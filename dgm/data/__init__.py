@@ -11,6 +11,7 @@
 | `shipped.py`      | real pictures that come with the package, in embedded/                     |
 | `sprites.py`      | sprites with known factors, up to the exact dSprites grid                  |
 | `color_sprites.py`| sprites in colour                                                          |
+| `turning.py`      | a molecule that turns in space: pictures whose rotation is known           |
 | `sequences.py`    | text, synthetic audio with known entropy rate, spoken digits               |
 | `markov.py`       | laws of sequences                                                          |
 | `party.py`        | three sounds to mix: organ, drums, singer                                  |

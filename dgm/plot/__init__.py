@@ -12,6 +12,7 @@
 | `classes.py`   | a map of points with the number of its class on every island             |
 | `matrix.py`    | a matrix of shares with names along its sides                            |
 | `bars.py`      | scores of models as bars with errors                                     |
+| `globe.py`     | a globe of decoded pictures that turns                                   |
 | `strips.py`    | rows of pictures, a name before each                                     |
 | `sight.py`     | what a place of a causal network sees, as maps                           |
 | `pixel_cost.py`| pictures above what their pixels cost; a picture while it is drawn       |

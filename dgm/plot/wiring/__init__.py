@@ -10,6 +10,7 @@
 | `posterior.py`      | the ladder of posteriors, the ladder of priors                       |
 | `hierarchical.py`   | who is drawn on the way up, who on the way down, from the model      |
 | `discrete.py`       | a map of codes, two maps, a relaxed draw                             |
+| `geometry.py`       | a sphere, the rotations and a curved plane as latent spaces          |
 | `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network             |
 | `pixel.py`          | masked kernels, two stacks                                           |
 | `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling          |

@@ -13,6 +13,8 @@
 | `blind_spot.py`    | what it costs a gated PixelCNN to see fewer earlier pixels   |
 | `echo_memory.py`   | what seeing far back is worth on a sound with an echo        |
 | `code_sizes.py`    | how many codes a VQ-VAE of the digits should have            |
+| `sphere_or_plane.py` | codes on a sphere or in flat space, by dimension         |
+| `many_spheres.py` | one large sphere, or many small ones                        |
 | `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings? |
 | `inference_direction.py` | which layers are used: draws on the way up or down, chain or state |
 | `depth_or_width.py` | what layers are worth to a VAE of equal parameters          |
