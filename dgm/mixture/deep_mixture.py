@@ -87,6 +87,8 @@ class CategoricalDecoder(nn.Module):
     ``data``, a `Levels` (support.py), has ``dims``, ``levels``, ``stored(v)``, ``frequencies(x)``.
     """
 
+    values_at_once = 50_000_000  # codes x pixels x levels whose logits exist at a time
+
     def __init__(self, net: nn.Module, data: object, n_features: int = 2):
         super().__init__()
         data.count(n_features, "n_features", least=1)
@@ -108,13 +110,13 @@ class CategoricalDecoder(nn.Module):
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """log p(x_b | z_k), (B, K) nats: one matrix product, less the log sums of every code.
 
-        The sums are taken over some 50 million values at a time, so that they need little memory.
+        The sums are taken over ``values_at_once`` values at a time, which bounds the memory.
         """
         h, x = self.net(z), x.flatten(1).long()  # (K, D * n_features), (B, D)
         own = self.features.T[x].flatten(1)  # (B, D * n_features)
         at = torch.arange(x.shape[1], device=x.device)
         apart = self.background[at, x].sum(1, keepdim=True)  # (B, 1)
-        rows = max(1, 50_000_000 // self.background.numel())
+        rows = max(1, self.values_at_once // self.background.numel())
         norm = [self._log_sums(part) for part in h.split(rows)]
         return own @ h.T + apart - torch.cat(norm)
 

@@ -135,7 +135,7 @@ ENTRIES = (
             mnist=Recipe(
                 dict(dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1, 27)),
                 dict(
-                    steps=6500, batch_size=16, lr=5e-3, weight_decay=0.02, warmup=200,
+                    steps=4000, batch_size=16, lr=5e-3, weight_decay=0.02, warmup=200,
                     clip_norm=1.0, average=0.999, eval_every=1000, held_out=300,
                     mixed_precision=True, progress=False,
                 ),
