@@ -82,6 +82,7 @@ class WaveNet(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
+        # the dilations of all layers
         layers = n_layers
         if isinstance(n_layers, int):
             layers = [2**i for i in range(n_layers)]
@@ -90,8 +91,9 @@ class WaveNet(nn.Module):
                 "width, n_layers (or every dilation) and n_blocks must be at least 1, "
                 f"got {width}, {n_layers} and {n_blocks}"
             )
-        self.width = width
         dilations = [*layers] * n_blocks
+        # a block for each
+        self.width = width
         last = len(dilations) - 1
         self.blocks = nn.ModuleList(
             GatedResidualBlock(width, d, dropout, last=k == last) for k, d in enumerate(dilations)
