@@ -160,7 +160,7 @@ def _for_the_table(steps: int, lr: float, weight_decay: float, **sizes: float) -
 _BITS = Recipe(  # of 28 by 28 black or white pixels
     dict(width=200, embed_dim=1, n_features=1),
     dict(
-        steps=4000, batch_size=32, lr=3e-3, weight_decay=0.01, warmup=100, clip_norm=1.0,
+        steps=2600, batch_size=32, lr=3e-3, weight_decay=0.01, warmup=100, clip_norm=1.0,
         average=0.999, eval_every=500, held_out=1000, progress=False,
     ),
 )  # fmt: skip
