@@ -228,15 +228,6 @@ def test_bad_sizes_are_named(name, make):
         make()
 
 
-def test_pictures_may_be_halved_more_than_once():
-    torch.set_default_dtype(torch.float32)
-    sizes = dict(latent_dim=3, width=4, n_layers=1)
-    twice = zoo.get("sylvester_conv_vae").build(Levels((1, 8, 8), 3), halvings=2, **sizes)
-    assert twice.elbo(twice.sample(2)).shape == (2,)
-    with pytest.raises(ValueError, match="divisible by 4"):
-        zoo.get("sylvester_conv_vae").build(Levels((1, 6, 6), 3), halvings=2, **sizes)
-
-
 def test_sylvester_refuses_a_diagonal_that_breaks_invertibility():
     z, q, b = torch.randn(1, 2), torch.eye(2)[None], torch.zeros(1, 2)
     r = torch.diag_embed(torch.tensor([[-1.5, 0.5]]))
