@@ -406,6 +406,17 @@ def test_quadrature_over_the_latent_converges():
     assert (values[0] - values[1]).abs().max() < 1e-8
 
 
+@pytest.mark.parametrize("at_once", [1, 100, 50_000_000])
+def test_log_prob_of_a_deep_mixture_is_read_off_its_table_in_parts_of_any_size(at_once):
+    data = Levels((1, 2, 3), 5)
+    decoder = randomized(CategoricalDecoder(nn.Linear(2, 6 * 3), data, 3))
+    decoder.values_at_once = at_once
+    x, z = torch.randint(5, (4, 1, 2, 3)), torch.randn(7, 2)
+    table, v = decoder.table(z).detach(), x.flatten(1)  # (7, 6, 5), (4, 6)
+    by_hand = [[sum(table[k, d, row[d]] for d in range(6)) for k in range(7)] for row in v]
+    assert torch.allclose(decoder.log_prob(x, z), torch.tensor(by_hand))
+
+
 def test_two_features_v_and_v_squared_make_a_gaussian_read_at_the_integers():
     decoder = CategoricalDecoder(nn.Linear(1, 2), Levels((1, 1, 1), 9), 2)
     v = torch.arange(9.0)

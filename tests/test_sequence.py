@@ -252,6 +252,33 @@ def test_receptive_field_by_hand(dilations, k, field):
     assert receptive_field(dilations, k) == field
 
 
+def test_dilations_may_be_given_and_reach_what_sums_of_them_reach():
+    net = randomized(WaveNet(4, (1, 5, 2)), std=0.1)
+    with torch.no_grad():
+        net.blocks[0].skip.bias.add_(10.0)
+        net.out.bias.add_(10.0)
+    h = torch.randn(1, 12, 4, requires_grad=True)
+    (gradient,) = torch.autograd.grad(net(h)[0, -1].sum(), h)
+    reached = {11 - int(t) for t in gradient[0].abs().sum(-1).nonzero()[:, 0]}
+    assert reached == {a + b + c for a in (0, 1) for b in (0, 5) for c in (0, 2)}
+    assert net.receptive_field == 9
+    torch.manual_seed(0)
+    doubling = WaveNet(4, 3, n_blocks=2)
+    torch.manual_seed(0)
+    assert torch.equal(WaveNet(4, (1, 2, 4), n_blocks=2)(h), doubling(h))
+
+
+def test_wavenet_of_pixels_starts_at_the_histogram_of_every_place():
+    torch.set_default_dtype(torch.float32)
+    data = Levels((1, 2, 3), 4)
+    model, x = zoo.get("pixel_wavenet").build(data, width=8), torch.randint(4, (200, 1, 2, 3))
+    model.start_from(x)
+    shares = data.frequencies(x).flatten(0, -2).log()  # (6, 4)
+    by_hand = shares.gather(1, x.flatten(1).T).sum(0)
+    assert torch.allclose(model.log_prob(x), by_hand, atol=1e-4)
+    assert model.net.backbone.receptive_field == 16
+
+
 @pytest.mark.parametrize("dilation", [1, 3, 16])
 def test_block_is_a_dilated_convolution_padded_on_the_left(dilation):
     block, h = randomized(GatedResidualBlock(4, dilation)), torch.randn(2, 10, 4)
@@ -505,6 +532,8 @@ def test_bad_options_of_sample_are_refused_by_name(options, name):
         (lambda: TokenNet(RecurrentBackbone(8), 1, 4), "levels"),
         (lambda: TokenNet(RecurrentBackbone(8), 2, 0), "size"),
         (lambda: WaveNet(8, 0), "n_layers"),
+        (lambda: WaveNet(8, (1, 0)), "dilation"),
+        (lambda: WaveNet(8, ()), "n_layers"),
         (lambda: WaveNet(0, 3), "width"),
         (lambda: RecurrentBackbone(8, 0), "n_layers"),
         (lambda: Transformer(8, 0, 2), "n_layers"),
@@ -713,7 +742,6 @@ def test_text_recipe_trains_on_longer_windows_than_it_is_scored_on():
 def test_pictures_of_tokens_check_what_they_are_given():
     assert len(tokens.characters("ab\nc", torch.ones(4)).axes[0].texts) == 4
     assert tokens.attention(torch.eye(3), "abc").axes
-    assert tokens.dilation_tree(3, 8).axes[0].get_ylim()[1] == pytest.approx(3.4)
     with pytest.raises(ValueError, match="bits"):
         tokens.characters("abc", torch.ones(4))
     with pytest.raises(ValueError, match="weights"):

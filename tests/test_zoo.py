@@ -1,5 +1,6 @@
 """The zoo: entries that hold together; weights that are whole, fresh, and named when not."""
 
+import math
 import os
 import shutil
 import sys
@@ -15,8 +16,8 @@ import dgm
 from dgm import data, runtime, zoo
 from dgm.data.dataset import Dataset
 from dgm.distribution.support import Levels, Reals
-from dgm.evaluate import nats
-from dgm.zoo import fingerprint, train, weights
+from dgm.evaluate import Estimate, nats
+from dgm.zoo import fingerprint, large, train, weights
 
 ROOT = Path(dgm.__file__).parents[1]
 NAMES = list(zoo.modules())
@@ -100,6 +101,32 @@ def test_weights_of_real_pictures_score_as_stored_on_all_test_pictures(name, dat
     set_name = f"{zoo.get(name).data_of(data_name)}_test"  # comes with the package
     again = train.scores(zoo.load(name, data_name), set_name)
     assert again[0] == pytest.approx(zoo.header(name, data_name)["seeds"][0][0], abs=0.5)
+
+
+# --- what chapters say of large pictures ----------------------------------------------------------
+
+
+def test_bits_bytes_and_budgets_are_those_of_the_weights():
+    model, stored = zoo.load("vae", "mnist"), zoo.header("vae", "mnist")
+    score = Estimate(784 * math.log(2), 7.84 * math.log(2), 1000)
+    line = large.line("ours", score, model, "vae")
+    assert str(line["bits/dim"]) == "1.000 ± 0.010"
+    assert line["bytes"] == "98"
+    assert line["all 10,000"].mean == pytest.approx(stored["seeds"][0][0] / 784 / math.log(2))
+    minutes = stored["train_seconds"] / 60
+    assert line["made with"] == f"399 thousand numbers, {minutes:.0f} minutes of one core"
+    assert large.line("other", score)["made with"] == ""
+    assert large.published("theirs", 0.5)["bytes"] == "49"
+
+
+def test_histograms_of_large_pictures_add_up_over_their_pixels():
+    x = data.load("mnist_test").test[:3]
+    first = zoo.load("flowpp", "mnist").flow.layers[0]
+    by_level = first.log_mass.log_softmax(1)
+    by_hand = [-sum(by_level[d, v] for d, v in enumerate(row)).item() for row in x.flatten(1).int()]
+    found = large.histogram_nats(x)
+    assert found.mean == pytest.approx(sum(by_hand) / 3, rel=1e-4)
+    assert found.n == 3
 
 
 # --- running recipes ------------------------------------------------------------------------------

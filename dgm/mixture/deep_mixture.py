@@ -9,7 +9,6 @@ Needs torch only.
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
@@ -88,6 +87,8 @@ class CategoricalDecoder(nn.Module):
     ``data``, a `Levels` (support.py), has ``dims``, ``levels``, ``stored(v)``, ``frequencies(x)``.
     """
 
+    values_at_once = 50_000_000  # codes x pixels x levels whose logits exist at a time
+
     def __init__(self, net: nn.Module, data: object, n_features: int = 2):
         super().__init__()
         data.count(n_features, "n_features", least=1)
@@ -107,9 +108,22 @@ class CategoricalDecoder(nn.Module):
         self.background.copy_(self.data.frequencies(x).log().view_as(self.background))
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
-        """log p(x_b | z_k), (B, K) nats."""
-        table = self.table(z).flatten(1)
-        return F.one_hot(x.flatten(1), self.data.levels).flatten(1).to(table.dtype) @ table.T
+        """log p(x_b | z_k), (B, K) nats: one matrix product, less the log sums of every code.
+
+        The sums are taken over ``values_at_once`` values at a time, which bounds the memory.
+        """
+        h, x = self.net(z), x.flatten(1).long()  # (K, D * n_features), (B, D)
+        own = self.features.T[x].flatten(1)  # (B, D * n_features)
+        at = torch.arange(x.shape[1], device=x.device)
+        apart = self.background[at, x].sum(1, keepdim=True)  # (B, 1)
+        rows = max(1, self.values_at_once // self.background.numel())
+        norm = [self._log_sums(part) for part in h.split(rows)]
+        return own @ h.T + apart - torch.cat(norm)
+
+    def _log_sums(self, h: Tensor) -> Tensor:
+        """Log of the sum over all values, added up over the pixels: (K, D * n_features) -> (K,)."""
+        h = h.view(len(h), len(self.background), -1)
+        return (h @ self.features + self.background).logsumexp(2).sum(1)
 
     def sample(self, z: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """One x for each code, (n, *shape) as stored."""

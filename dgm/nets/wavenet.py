@@ -4,6 +4,8 @@ Van den Oord et al. (2016), arXiv:1609.03499, section 2 (eq. 2 is the gate); sam
 Paine et al. (2016), arXiv:1611.09482. Needs torch only.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -58,7 +60,9 @@ class GatedResidualBlock(nn.Module):
 class WaveNet(nn.Module):
     """Blocks with dilations 1, 2, 4 .. 2^(n_layers - 1), ``n_blocks`` times over; skips summed.
 
-    Causal features: out (B, T, width) at t depends on h at t - receptive_field + 1 .. t.
+    Causal features: out (B, T, width) at t depends on h at t - receptive_field + 1 .. t. Where
+    ``n_layers`` is a sequence, it holds the dilations themselves: with 28 among them a picture 28
+    wide has its row above one layer away.
 
     Note: a stack of `GatedResidualBlock` with ReLU, 1x1, ReLU behind it; the second 1x1 of the
     paper, to logits, belongs to the model that uses it.
@@ -70,15 +74,26 @@ class WaveNet(nn.Module):
     (torch.Size([1, 20, 8]), 15)
     """
 
-    def __init__(self, width: int, n_layers: int, n_blocks: int = 1, dropout: float = 0.0):
+    def __init__(
+        self,
+        width: int,
+        n_layers: int | Sequence[int],
+        n_blocks: int = 1,
+        dropout: float = 0.0,
+    ):
         super().__init__()
-        if min(width, n_layers, n_blocks) < 1:
+        # the dilations of all layers
+        layers = n_layers
+        if isinstance(n_layers, int):
+            layers = [2**i for i in range(n_layers)]
+        if min(width, n_blocks, len(layers), *layers) < 1:
             raise ValueError(
-                "width, n_layers and n_blocks must be at least 1, "
+                "width, n_layers (or every dilation) and n_blocks must be at least 1, "
                 f"got {width}, {n_layers} and {n_blocks}"
             )
+        dilations = [*layers] * n_blocks
+        # a block for each
         self.width = width
-        dilations = [2**i for i in range(n_layers)] * n_blocks
         last = len(dilations) - 1
         self.blocks = nn.ModuleList(
             GatedResidualBlock(width, d, dropout, last=k == last) for k, d in enumerate(dilations)

@@ -21,7 +21,7 @@
 | `schematic.py` | one visual language of boxes and arrows; the drawings are in `wiring/`   |
 | `shapes.py`    | what they are made of: shapes, cells, text with indices, arrows          |
 | `sound.py`     | sounds to listen to: `players`                                           |
-| `tokens.py`    | sequences: characters and their cost, attention, what dilated taps reach |
+| `tokens.py`    | sequences: characters and their cost, attention                          |
 | `tree.py`      | the map of generative models: `model_map`                                |
 | `live/`        | figures that compute in the page                                         |
 """

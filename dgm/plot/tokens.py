@@ -1,11 +1,11 @@
-"""Pictures of sequences: characters and their cost, what attention looks at, what taps reach."""
+"""Pictures of sequences: characters and their cost, what attention looks at."""
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import pad
 
-from dgm.plot.figure import COLORS, DENSITY
+from dgm.plot.figure import DENSITY
 
 
 def characters(letters: str, bits: Tensor, columns: int = 40, most: float = 14.0) -> Figure:
@@ -38,23 +38,5 @@ def attention(weights: Tensor, letters: str) -> Figure:
     for axis in (ax.set_xticks, ax.set_yticks):
         axis(range(len(letters)), letters.replace("\n", "↵"), family="DejaVu Sans Mono", fontsize=8)
     ax.set(xlabel="looks at", ylabel="position")
-    ax.grid(False)
-    return fig
-
-
-def dilation_tree(n_layers: int, width: int = 64, height: int | None = None) -> Figure:
-    """Which outputs of each layer the last position uses, with dilations 1, 2, 4 ..., two taps."""
-    fig, ax = plt.subplots(figsize=(5.6, 2.8))
-    used = {width - 1}
-    for layer in range(n_layers, -1, -1):
-        ax.scatter(range(width), [layer] * width, s=5, color="#D5D8DB", zorder=1)
-        ax.scatter(list(used), [layer] * len(used), s=16, color=COLORS[0], zorder=3)
-        if layer:
-            taps = [(t, t - by) for t in used for by in (0, 2 ** (layer - 1))]
-            for t, s in taps:
-                ax.plot([s, t], [layer - 1, layer], color=COLORS[5], linewidth=0.7)
-            used = {s for _, s in taps if s >= 0}
-    top = (n_layers if height is None else height) + 0.4
-    ax.set(xlim=(-1, width), ylim=(-0.4, top), xlabel="position", ylabel="layer")
     ax.grid(False)
     return fig

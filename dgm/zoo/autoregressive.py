@@ -157,6 +157,14 @@ def _for_the_table(steps: int, lr: float, weight_decay: float, **sizes: float) -
     return dict(digits=Recipe(sizes, settings, seeds=3))
 
 
+_BITS = Recipe(  # of 28 by 28 black or white pixels
+    dict(width=200, embed_dim=1, n_features=1),
+    dict(
+        steps=2600, batch_size=32, lr=3e-3, weight_decay=0.01, warmup=100, clip_norm=1.0,
+        average=0.999, eval_every=500, held_out=1000, progress=False,
+    ),
+)  # fmt: skip
+
 TABLES = (
     "Koller and Friedman (2009), Probabilistic Graphical Models, section 3.2",
     "https://mitpress.mit.edu/9780262013192/probabilistic-graphical-models/",
@@ -192,7 +200,7 @@ ENTRIES = (
     ),
     Entry(
         nade, "A1", LAROCHELLE, Tiny(_SIX, dict(width=8)),
-        _for_the_table(500, 1e-2, 0.1, width=64, dropout=0.2),
+        _for_the_table(500, 1e-2, 0.1, width=64, dropout=0.2) | dict(binary_mnist=_BITS),
     ),
     Entry(
         made, "A1 A4", GERMAIN, Tiny(_SIX, dict(width=12, order=[1, 0, 2, 5, 4, 3])),

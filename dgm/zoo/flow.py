@@ -64,12 +64,9 @@ def _in_levels(data: Levels | Reals, steps: Sequence[int], step: Callable) -> li
 
 
 def _over_normal(
-    data: Levels | Reals,
-    layers: list[nn.Module],
-    marginals: bool,
-    noise_width: int = 0,
+    data: Levels | Reals, layers: list[nn.Module], marginals: bool, noise_width: int = 0,
     noise_dropout: float = 0.0,
-) -> nn.Module:
+) -> nn.Module:  # fmt: skip
     """The layers over a standard normal; levels get a logit before them and are dequantised.
 
     With ``marginals`` the logit is of each entry's histogram. The noise is uniform, or learned by a
@@ -222,7 +219,10 @@ ENTRIES = (
         realnvp, "N1 N3 N15",
         ("Dinh, Sohl-Dickstein and Bengio (2017)", "https://arxiv.org/abs/1605.08803"),
         Tiny(_IMAGES, _STEP, std=0.1),
-        dict(digits=_digits_recipe(steps=(4, 4), dropout=0.2, marginals=False)),
+        dict(
+            digits=_digits_recipe(steps=(4, 4), dropout=0.2, marginals=False),
+            mnist=Recipe(dict(steps=(4, 4), noise_width=64), dict(_ON_MNIST, steps=6000)),
+        ),
     ),
     Entry(
         glow, "N4 N15", ("Kingma and Dhariwal (2018)", "https://arxiv.org/abs/1807.03039"),

@@ -161,7 +161,22 @@ ENTRIES = (
                     "warmup": 50,
                     "average": 0.99,
                 },
-            )
+            ),
+            "mnist": Recipe(
+                sizes={"n_codes": 1024, "n_drawn": 256, "latent_dim": 10, "dropout": 0.0},
+                fit={
+                    "steps": 320,
+                    "batch_size": 128,
+                    "lr": 4e-3,
+                    "weight_decay": 0.02,
+                    "warmup": 20,
+                    "average": 0.97,
+                    "clip_norm": 1.0,
+                    "eval_every": 80,
+                    "held_out": 500,
+                    "progress": False,
+                },
+            ),
         },
     ),
 )

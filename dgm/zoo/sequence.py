@@ -1,5 +1,7 @@
 """Chapter 12: WaveNet, LSTM and Transformer as laws of tokens: digits, text and sound."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from dgm.autoregressive.autoregressive import Autoregressive
@@ -35,6 +37,20 @@ def wavenet(
 ) -> Autoregressive:
     """WaveNet: dilated convolutions over tokens."""
     return _over_tokens(WaveNet(width, n_layers, n_blocks, dropout), data, places, dropout)
+
+
+def pixel_wavenet(
+    data: Levels,
+    width: int = 32,
+    dilations: Sequence[int] = (1, 2, 4, 8),
+    dropout: float = 0.0,
+) -> Autoregressive:
+    """WaveNet over pixels: dilations as they are given; each place starts at its histogram."""
+    if not isinstance(data, Levels):
+        raise ValueError(f"data must be Levels, got {data} of shape {data.shape}")
+    backbone = WaveNet(width, dilations, dropout=dropout)
+    net = TokenNet(backbone, data.levels, data.dims, places=True, dropout=dropout)
+    return Autoregressive(net, LevelLaw(data.levels, data.dims), data)
 
 
 def token_lstm(
@@ -107,6 +123,22 @@ ENTRIES = (
             ),
             text=Recipe(
                 dict(width=68, n_layers=7), dict(TEXT_FIT, lr=1e-2), train_text, seeds=3
+            ),
+        ),
+    ),
+    Entry(
+        pixel_wavenet,
+        "A5 A6",
+        ("van den Oord et al. (2016), WaveNet", "https://arxiv.org/abs/1609.03499"),
+        Tiny(_FOUR, dict(width=8, dilations=(1, 2)), std=0.4),
+        recipes=dict(
+            mnist=Recipe(
+                dict(dilations=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1, 27)),
+                dict(
+                    steps=4000, batch_size=16, lr=5e-3, weight_decay=0.02, warmup=200,
+                    clip_norm=1.0, average=0.999, eval_every=1000, held_out=300,
+                    mixed_precision=True, progress=False,
+                ),
             ),
         ),
     ),
