@@ -222,16 +222,16 @@ def codes_between():
     ("hyperspherical_vae", "binary_mnist"),
 )
 def globe():
-    model, side, radius = zoo.load("hyperspherical_vae", "binary_mnist"), 30, 142
+    model, side, radius = zoo.load("hyperspherical_vae", "binary_mnist"), 36, 140
     sheet = np.zeros((HEIGHT, WIDTH))
     # parallels, with as many digits on each as there is room
-    for latitude in torch.linspace(-1.4, 1.4, 15):
-        n = max(1, round(30 * float(latitude.cos())))
+    for latitude in torch.linspace(-1.4, 1.4, 13):
+        n = max(1, round(26 * float(latitude.cos())))
         longitude = torch.linspace(0, 2 * torch.pi, n + 1)[:-1]
         up = latitude.sin().expand(n)
         across, near = latitude.cos() * longitude.sin(), latitude.cos() * longitude.cos()
         with torch.no_grad():
-            shown = model.likelihood(torch.stack((across, up, near), 1)[:, None]).mean
+            shown = model.likelihood(torch.stack((up, near, across), 1)[:, None]).mean
         order = near.argsort()
         for k in order[near[order] > 0.05].tolist():
             size = round(side * (0.35 + 0.65 * near[k].item()))
@@ -240,7 +240,7 @@ def globe():
             left = round(WIDTH / 2 + radius * across[k].item() - size / 2)
             top = round(HEIGHT / 2 - radius * up[k].item() - size / 2)
             spot = sheet[max(top, 0) : top + size, left : left + size]
-            lit = digit[-spot.shape[0] :] * (0.25 + 0.75 * near[k].item())
+            lit = digit[-spot.shape[0] :] * (0.4 + 0.6 * near[k].item())
             np.maximum(spot, lit, out=spot)
     return paint(sheet, "latent")
 

@@ -1,23 +1,23 @@
 """Data sets, all behind `data.load(name)`, which returns a `Dataset`.
 
-| file              | what it holds                                                              |
-|-------------------|----------------------------------------------------------------------------|
-| `dataset.py`      | `Dataset`, and how a known law fills it                                    |
-| `toy.py`          | 2-D toys with known density and entropy (their laws: `plane.py`)           |
-| `plane.py`        | laws in the plane                                                          |
-| `worlds.py`       | exact worlds: every state enumerated, or linear and Gaussian               |
-| `four_sensors.py` | an exact world with a latent cause: its posterior and bounds are known     |
-| `images.py`       | digits, photograph patches, and the downloaded image sets                  |
-| `shipped.py`      | real pictures that come with the package, in embedded/                     |
-| `sprites.py`      | sprites with known factors, up to the exact dSprites grid                  |
-| `color_sprites.py`| sprites in colour                                                          |
-| `turning.py`      | a molecule that turns in space: pictures whose rotation is known           |
-| `sequences.py`    | text, synthetic audio with known entropy rate, spoken digits               |
-| `markov.py`       | laws of sequences                                                          |
-| `party.py`        | three sounds to mix: organ, drums, singer                                  |
-| `own.py`          | your own: `from_array`, `from_folder`, `from_table`                        |
-| `download.py`     | files by checksum from the network, or from the folder of DGM_DATA         |
-| `formats.py`      | readers of those files                                                     |
+| file               | what it holds                                                          |
+|--------------------|------------------------------------------------------------------------|
+| `dataset.py`       | `Dataset`, and how a known law fills it                                |
+| `toy.py`           | 2-D toys with known density and entropy (their laws: `plane.py`)       |
+| `plane.py`         | laws in the plane                                                      |
+| `worlds.py`        | exact worlds: every state enumerated, or linear and Gaussian           |
+| `four_sensors.py`  | an exact world with a latent cause: its posterior and bounds are known |
+| `images.py`        | digits, photograph patches, and the downloaded image sets              |
+| `shipped.py`       | real pictures that come with the package, in embedded/                 |
+| `sprites.py`       | sprites with known factors, up to the exact dSprites grid              |
+| `color_sprites.py` | sprites in colour                                                      |
+| `turning.py`       | a molecule that turns in space: pictures whose rotation is known       |
+| `sequences.py`     | text, synthetic audio with known entropy rate, spoken digits           |
+| `markov.py`        | laws of sequences                                                      |
+| `party.py`         | three sounds to mix: organ, drums, singer                              |
+| `own.py`           | your own: `from_array`, `from_folder`, `from_table`                    |
+| `download.py`      | files by checksum from the network, or from the folder of DGM_DATA     |
+| `formats.py`       | readers of those files                                                 |
 
 A module is imported when a set of it is asked for, so a chapter rests on the sets it loads only.
 """

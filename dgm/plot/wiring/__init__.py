@@ -1,20 +1,20 @@
 """Schematics of the models, a file a chapter: functions that draw one each, most from the model.
 
-| file                | what it draws                                                        |
-|---------------------|----------------------------------------------------------------------|
-| `joint.py`          | two heads on a trunk, a classifier made of densities                 |
-| `mixture.py`        | a hidden cause, a deep mixture                                       |
-| `linear.py`         | PCA, PPCA, ICA, sparse coding, noisy-OR                              |
-| `autoencoder.py`    | what keeps an autoencoder from copying                               |
-| `vae.py`            | the bound and its terms, importance weights                          |
-| `posterior.py`      | the ladder of posteriors, the ladder of priors                       |
-| `hierarchical.py`   | who is drawn on the way up, who on the way down, from the model      |
-| `discrete.py`       | a map of codes, two maps, a relaxed draw                             |
-| `geometry.py`       | a sphere, the rotations and a curved plane as latent spaces          |
-| `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network             |
-| `pixel.py`          | masked kernels, two stacks                                           |
-| `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling          |
-| `sequence.py`       | dilations, gates, LSTM, Transformer                                  |
-| `flow.py`           | couplings, masks, a multi-scale stack, noise                         |
-| `layers.py`         | the layers of any network                                            |
+| file                | what it draws                                                   |
+|---------------------|-----------------------------------------------------------------|
+| `joint.py`          | two heads on a trunk, a classifier made of densities            |
+| `mixture.py`        | a hidden cause, a deep mixture                                  |
+| `linear.py`         | PCA, PPCA, ICA, sparse coding, noisy-OR                         |
+| `autoencoder.py`    | what keeps an autoencoder from copying                          |
+| `vae.py`            | the bound and its terms, importance weights                     |
+| `posterior.py`      | the ladder of posteriors, the ladder of priors                  |
+| `hierarchical.py`   | who is drawn on the way up, who on the way down, from the model |
+| `discrete.py`       | a map of codes, two maps, a relaxed draw                        |
+| `geometry.py`       | a sphere, the rotations and a curved plane as latent spaces     |
+| `autoregressive.py` | the chain rule, masks of MADE, NADE, a recurrent network        |
+| `pixel.py`          | masked kernels, two stacks                                      |
+| `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling     |
+| `sequence.py`       | dilations, gates, LSTM, Transformer                             |
+| `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
+| `layers.py`         | the layers of any network                                       |
 """
