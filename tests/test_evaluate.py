@@ -147,7 +147,7 @@ def test_baselines_are_the_known_ones():
     assert found["histogram for each place"] == pytest.approx(0.5, abs=0.01)
     mixed = -0.75 * math.log2(0.75) - 0.25 * math.log2(0.25)
     assert found["one histogram"] == pytest.approx(mixed, abs=0.02)
-    for name in ("gzip", "xz", "PNG"):
+    for name in ("gzip", "xz", "PNG", "WebP"):
         assert 0.5 < found[name] < 1.3, name  # no code beats the entropy
     reals = data.load("two_gaussians", n=4000)
     std = reals.train.std(0)
@@ -278,5 +278,6 @@ def test_a_linear_probe_does_not_depend_on_the_scale_of_the_features():
 
 def test_a_set_for_testing_only_has_the_baselines_that_need_no_training():
     found = evaluate.baselines(data.load("mnist_test"))
-    assert set(found) == {"uniform", "gzip", "xz", "PNG"}
+    assert set(found) == {"uniform", "gzip", "xz", "PNG", "WebP"}
     assert 1.3 < found["xz"] < found["gzip"] < found["PNG"] < 8 == found["uniform"]
+    assert 1.5 < found["WebP"] < 1.54  # several files: none may be higher than 16,383 pixels
