@@ -178,6 +178,28 @@ def posteriors():
     return np.concatenate([np.concatenate(upper, 1), np.concatenate(lower, 1)])
 
 
+@card(
+    "08_discrete_codes",
+    "Maps of codes in colours, below each the digit it stands for",
+    ("vq_vae", "mnist"),
+)
+def coded_digits():
+    from dgm.plot.code_maps import code_pictures
+
+    model = zoo.load("vq_vae", "mnist")
+    codes = model.prior.sample(16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        mean = model.likelihood(codes).mean
+    written = tiles(mean, 256, 8, 60, "latent")  # two rows of eight
+    maps = np.empty_like(written)
+    maps[:] = written[0, 0]  # the ground between the tiles
+    for k, picture in enumerate(code_pictures(codes, model.codebook.vectors, side=8)):
+        top, left = k // 8 * 60 + 2, k % 8 * 60 + 2
+        maps[top : top + 56, left : left + 56] = picture.movedim(0, -1).numpy()
+    rows = [part for half in (slice(0, 60), slice(60, 120)) for part in (maps[half], written[half])]
+    return np.pad(np.concatenate(rows), ((30, 30), (0, 0), (0, 0)), mode="edge")
+
+
 @card("10_autoregressive", "Five digits as they are drawn, pixel after pixel", ("recurrent", None))
 def one_after_the_other():
     name = best("recurrent")
