@@ -63,13 +63,13 @@ def stacked_shares(
     """
     if any(len(values) != len(names) for values in parts.values()):
         raise ValueError(f"parts: expected {len(names)} numbers each")
-    left = torch.zeros(len(names))
+    left = [0.0] * len(names)
     for k, (part, values) in enumerate(parts.items()):
         ax.barh(range(len(names)), values, left=left, color=COLORS[k], label=part, height=0.62)
-        left = left + torch.tensor(list(values))
-    for k, total in enumerate(left.tolist()):
+        left = [so_far + value for so_far, value in zip(left, values, strict=True)]
+    for k, total in enumerate(left):
         ax.text(total, k, f" {total:.1f}" if total > 10 else f" {total:.3f}", va="center")
     ax.set(yticks=range(len(names)), yticklabels=names, xlabel=unit)
-    ax.set_xlim(0, 1.16 * float(left.max()))
+    ax.set_xlim(0, 1.16 * max(left))
     ax.invert_yaxis()
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(parts))
