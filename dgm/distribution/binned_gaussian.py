@@ -78,6 +78,12 @@ class BinnedGaussianDecoder(nn.Module):
         super().__init__()
         self.net, self.data = net, data
 
+    def start_from(self, x: Tensor) -> None:
+        """Hand data x (N, *shape), as stored, to a network that has a start of its own."""
+        x = self.data.check(x)
+        if hasattr(self.net, "start_from"):
+            self.net.start_from(x)
+
     def forward(self, z: Tensor) -> BinnedGaussianLikelihood:
         """z (B, d) -> p(x|z)."""
         out, need = self.net(z), 2 * self.data.dims

@@ -44,7 +44,9 @@ class RBFSpread(nn.Module):
         self.net, self.floor = net, floor
         self.raw = nn.Parameter(torch.full((n_centers, out_features), -2.0))
         self.register_buffer("centers", torch.randn(n_centers, latent_dim))
-        self.register_buffer("radius", torch.full((n_centers,), 20.0))  # alike everywhere, till placed
+        self.register_buffer(
+            "radius", torch.full((n_centers,), 20.0)
+        )  # alike everywhere, till placed
 
     @torch.no_grad()
     def place(self, codes: Tensor, stretch: float = 1.5, steps: int = 20) -> None:

@@ -15,7 +15,7 @@ class UniformRotation(nn.Module):
     Examples
     --------
     >>> UniformRotation().log_prob(torch.eye(3)[None])  # -log(8 pi^2)
-    tensor([-4.3688])
+    tensor([-4.3689])
     """
 
     def __init__(self):

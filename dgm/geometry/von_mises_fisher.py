@@ -68,9 +68,8 @@ def angle_law(kappa: Tensor, m: int) -> tuple[Tensor, Tensor]:
 def angle_slope(angle: Tensor, kappa: Tensor, m: int) -> Tensor:
     """d angle / d kappa of a draw that keeps its rank, shaped like both: the implicit gradient.
 
-    With G the distribution function of the angle and g its density it is -(dG / dkappa) / g, the
-    integral of (mean of 1 - cos minus 1 - cos) g from 0 to the angle, over -g there; beyond the
-    mean the same from the angle on, so that no integrand changes its sign.
+    With G its distribution function and g its density it is -(dG / dkappa) / g: the integral of
+    (mean of 1 - cos minus 1 - cos) g up to the angle, or from it on: no term changes its sign.
     """
     nodes, weights = _on_unit_interval(kappa, m)
     mean, drop = angle_law(kappa, m)[1], _drop(angle)
@@ -88,8 +87,7 @@ def angle_slope(angle: Tensor, kappa: Tensor, m: int) -> Tensor:
 def reflect_onto(mean: Tensor, z: Tensor) -> Tensor:
     """Turn z (..., m) by the orthogonal map that takes e1 = (1, 0, ..., 0) to ``mean`` (..., m).
 
-    A Householder reflection takes e1 to the mean or to its opposite, whichever is farther: so the
-    vector between them is never short, and the map has a bounded gradient in the mean.
+    A Householder reflection to the mean or its opposite, the farther: a bounded gradient.
     """
     sign = torch.where(mean[..., :1] > 0, -1.0, 1.0).to(mean)
     first = torch.zeros_like(mean)
@@ -132,8 +130,6 @@ class VonMisesFisher:
             raise ValueError("mean must be unit vectors")
         self.mean, self.kappa, self.m = mean, kappa, mean.shape[-1]
 
-    # --- draws ------------------------------------------------------------------------------------
-
     def angles(self, uniform: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
         """Wood's proposals: the angle to the mean (...,), and whether each is accepted.
 
@@ -152,7 +148,7 @@ class VonMisesFisher:
     def _around_e1(
         self, shape: tuple[int, ...], generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        """Angles (*shape, B, K) to the mean, and directions (*shape, B, K, m - 1) on the sphere."""
+        """Angles (*shape, B, K) to the mean, and directions around it (*shape, B, K, m - 1)."""
         size, like = (*shape, *self.kappa.shape), self.kappa
         if self.m == 3:  # the distribution function has an inverse
             u = like.new_empty(size).uniform_(generator=generator)
@@ -188,8 +184,6 @@ class VonMisesFisher:
         z = torch.cat((angle.cos(), angle.sin() * side), dim=-1)
         return reflect_onto(self.mean.expand_as(z), z)
 
-    # --- densities --------------------------------------------------------------------------------
-
     def _log_peak(self) -> tuple[Tensor, Tensor]:
         """log density at the mean, and the mean of 1 - cos of the angle to it, (B, K) each."""
         total, drop = angle_law(self.kappa, self.m)
@@ -221,10 +215,8 @@ class VonMisesFisherEncoder(nn.Module):
     ----------
     net : nn.Module
         Maps u (B, ...) to (B, K (m + 1)): K directions, then K numbers for the concentrations.
-    m : int
-        Numbers of a point; its sphere has m - 1 dimensions. At least 2.
-    n_spheres : int
-        K.
+    m, n_spheres : int
+        Numbers of a point, at least 2 (its sphere has m - 1 dimensions), and K.
     least : float
         Concentrations are least + softplus: a posterior cannot become uniform at once.
 

@@ -24,12 +24,14 @@ def globe(
     """
     if min(n_frames, tiles, zoom) < 1:
         raise ValueError(f"expected counts of at least 1; got {n_frames, tiles, zoom}")
+    # the points that are seen, and how much they face us
     at = (torch.arange(tiles) + 0.5) / tiles * 2 - 1
     y, x = torch.meshgrid(-at, at, indexing="ij")
     inside = x.square() + y.square() < 0.98
     x, y = x[inside], y[inside]
     z = (1 - x.square() - y.square()).sqrt()
     shade = (0.35 + 0.65 * z)[:, None, None]
+    # turned, decoded and put in their places
     for k in range(n_frames):
         a = 2 * math.pi * k / n_frames
         points = torch.stack(
