@@ -255,23 +255,6 @@ def one_after_the_other():
     return tiles(torch.stack(shown), kind.levels, 8, 60, "autoregressive")
 
 
-@card(
-    "07_hierarchical_vae",
-    "Digits in columns: the upper layers held, the lower ones drawn again",
-    ("resnet_vae", None),
-)
-def held_above():
-    name = best("resnet_vae")
-    model, made = zoo.load("resnet_vae", name), torch.Generator().manual_seed(3)
-    first = model.draw(10, temperature=0.8, generator=made)
-    held = [z.repeat(6, *[1] * (z.ndim - 1)) for z in first[:2]]
-    draws = model.draw(60, temperature=0.8, fixed=held, generator=made)
-    with torch.no_grad():
-        mean = model.likelihood(draws).mean
-    sheet = tiles(mean, data.kind(name).levels, 10, 48, "latent")
-    return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
-
-
 @card("11_pixel_models", "Draws of a PixelCNN told the digit, 0 to 9", ("class_pixelcnn", None))
 def told_the_digit():
     name = best("class_pixelcnn")
