@@ -178,6 +178,22 @@ def posteriors():
     return np.concatenate([np.concatenate(upper, 1), np.concatenate(lower, 1)])
 
 
+@card(
+    "09_latent_geometry",
+    "All codes of a VAE whose latent space is a sphere, as a map of the globe",
+    ("hyperspherical_vae", "binary_mnist"),
+)
+def map_of_the_globe():
+    model = zoo.load("hyperspherical_vae", "binary_mnist")
+    east, north = torch.linspace(-2.83, 2.83, 10), torch.linspace(1.1, -1.1, 6)
+    b, a = torch.cartesian_prod(north, east).unbind(1)
+    z = torch.stack((b.cos() * a.cos(), b.cos() * a.sin(), b.sin()), 1)
+    with torch.no_grad():
+        mean = model.likelihood(z[:, None]).mean
+    sheet = tiles(mean, 2, 10, 48, "latent", gap=0)
+    return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
+
+
 @card("10_autoregressive", "Five digits as they are drawn, pixel after pixel", ("recurrent", None))
 def one_after_the_other():
     name = best("recurrent")
