@@ -35,6 +35,7 @@ from dgm.geometry.von_mises_fisher import (
     angle_slope,
     reflect_onto,
 )
+from dgm.plot.globe import globe as globe_of_pictures
 from dgm.train import fit
 from dgm.zoo.geometry import train_turning, turn_together
 
@@ -581,3 +582,19 @@ def test_a_metric_without_the_spread_sees_no_wall():
         lines = [straight_line(codes.mean(0), end) for end in ring]
         lengths[name] = sum(curve_length(metric, line).item() for line in lines)
     assert lengths["both"] > 1.4 * lengths["means"]
+
+
+def test_a_globe_of_pictures_turns_with_its_pictures():
+    def bright_in_front(points):
+        assert (points.norm(dim=1) - 1).abs().max() < 1e-5
+        return (points[:, 2] > 0.8).float()[:, None, None].expand(-1, 6, 6)
+
+    frames = list(globe_of_pictures(bright_in_front, n_frames=4, parallels=7, size=60))
+    assert {frame.shape for frame in frames} == {(60, 60)}
+    middle = [int(frame[25:35, 25:35].mean()) for frame in frames]
+    assert middle[0] > 150
+    assert max(middle[1:]) < 60
+    left, right = frames[1][:, :20].max(), frames[1][:, 40:].max()
+    assert left > 2 * right  # what faced us has moved to the left
+    with pytest.raises(ValueError, match="at least 1"):
+        next(globe_of_pictures(bright_in_front, n_frames=0))

@@ -221,28 +221,14 @@ def codes_between():
     "A globe of digits: the codes of a hyperspherical VAE, decoded where they lie",
     ("hyperspherical_vae", "binary_mnist"),
 )
-def globe():
-    model, side, radius = zoo.load("hyperspherical_vae", "binary_mnist"), 36, 140
-    sheet = np.zeros((HEIGHT, WIDTH))
-    # parallels, with as many digits on each as there is room
-    for latitude in torch.linspace(-1.4, 1.4, 13):
-        n = max(1, round(26 * float(latitude.cos())))
-        longitude = torch.linspace(0, 2 * torch.pi, n + 1)[:-1]
-        up = latitude.sin().expand(n)
-        across, near = latitude.cos() * longitude.sin(), latitude.cos() * longitude.cos()
-        with torch.no_grad():
-            shown = model.likelihood(torch.stack((up, near, across), 1)[:, None]).mean
-        order = near.argsort()
-        for k in order[near[order] > 0.05].tolist():
-            size = round(side * (0.35 + 0.65 * near[k].item()))
-            digit = Image.fromarray((shown[k, 0].clamp(0, 1) * 255).byte().numpy())
-            digit = np.asarray(digit.resize((size, size), Image.Resampling.BICUBIC)) / 255
-            left = round(WIDTH / 2 + radius * across[k].item() - size / 2)
-            top = round(HEIGHT / 2 - radius * up[k].item() - size / 2)
-            spot = sheet[max(top, 0) : top + size, left : left + size]
-            lit = digit[-spot.shape[0] :] * (0.4 + 0.6 * near[k].item())
-            np.maximum(spot, lit, out=spot)
-    return paint(sheet, "latent")
+def digits_all_round():
+    from dgm.plot.globe import globe
+
+    model = zoo.load("hyperspherical_vae", "binary_mnist").requires_grad_(False)
+    decode = lambda z: model.likelihood(z[:, None]).mean[:, 0]  # noqa: E731
+    frame = list(globe(decode, n_frames=12, size=HEIGHT))[4]
+    side = (WIDTH - HEIGHT) // 2
+    return paint(np.pad(frame, ((0, 0), (side, side))) / 255, "latent")
 
 
 @card("10_autoregressive", "Five digits as they are drawn, pixel after pixel", ("recurrent", None))
