@@ -130,6 +130,10 @@ def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
         headings: document.querySelectorAll('article h1').length,
         cut: [...document.querySelectorAll('main div.math, main .output.stream pre')]
              .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.id || e.innerText),
+        outside: [...document.querySelectorAll('main .cell_output table:has(> caption) td')]
+                 .filter(e => e.getBoundingClientRect().right
+                              > e.closest('.cell_output').getBoundingClientRect().right + 1)
+                 .map(e => e.innerText),
         stops: document.querySelectorAll('main .math [tabindex]').length,
         unnamed: [...document.querySelectorAll('main summary')]
                  .filter(e => e.ariaLabel || !e.innerText.trim()).map(e => e.outerHTML),
@@ -140,7 +144,7 @@ def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
     assert seen == {
         "bad": 0, "wide": False, "noalt": [], "broken": [],
         "unresolved": 0, "raw": [], "headings": 1,
-        "cut": [], "stops": 0, "unnamed": [], "mathjax": False,
+        "cut": [], "outside": [], "stops": 0, "unnamed": [], "mathjax": False,
     }  # fmt: skip
     assert sum(page.bytes) < PAGE_MB * 1e6, f"{sum(page.bytes) / 1e6:.1f} MB"
 
