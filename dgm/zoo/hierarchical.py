@@ -228,8 +228,8 @@ _TINY_CHAIN = Tiny(Levels((1, 2, 2), 3), dict(z_dims=(2, 3), width=8), std=0.2)
 _TINY_MAPS = Tiny(Levels((1, 2, 2), 3), dict(sides=(1, 2), channels=(3, 2), width=6), std=0.2)
 _SKIP = partial(SkippingAdamW, clip=1.0, skip=400.0)
 DEEP_DIGITS = Recipe(
-    dict(sides=(1, 4, 4, 4), channels=(8, 3, 3, 3), inner=20, dropout=0.2),
-    dict(steps=1500, warm=200, lr=3e-3, clip_norm=None, optimizer=_SKIP), train_hierarchy, seeds=3,
+    dict(sides=(1, 4, 4, 4), channels=(8, 3, 3, 3), inner=20, dropout=0.27),
+    dict(steps=2300, warm=300, lr=3e-3, clip_norm=None, optimizer=_SKIP), train_hierarchy, seeds=3,
 )  # fmt: skip
 _MNIST = Recipe(
     dict(sides=(1, 7, 7, 14), channels=(16, 4, 4, 1), inner=12),
