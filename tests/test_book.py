@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import threading
+import types
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -89,6 +90,29 @@ def visit(site, browser):
 def test_the_book_is_built():
     missing = [p for p in PAGES if not (SITE / p).is_file()]
     assert not missing, f"run make book; missing: {missing}"
+
+
+def test_a_page_of_an_earlier_build_keeps_its_formulas(tmp_path, monkeypatch):
+    """Read as TeX once more, the HTML of a formula grew tenfold at every build."""
+    monkeypatch.syspath_prepend(str(ROOT / "book/ext"))
+    import formulas
+
+    app = types.SimpleNamespace(outdir=tmp_path / "site", doctreedir=tmp_path)
+    app.builder = types.SimpleNamespace(format="html")
+    app.config = types.SimpleNamespace(mathjax3_config={"tex": {"macros": {}}})
+    old, new = (app.outdir / f"{name}.html" for name in ("old", "new"))
+    written = '<head></head><div class="math notranslate">\n\\[p(x) = {}\\]</div>'
+    (app.outdir / "_static").mkdir(parents=True)
+    old.write_text(written.format("1"))
+    formulas.render(app, None)
+    first = old.read_text()
+    new.write_text(written.format(r"\alpha"))
+    formulas.render(app, None)
+    assert "mjx-container" in first
+    assert old.read_text() == first
+    assert "mjx-container" in new.read_text()
+    style = (app.outdir / "_static/formulas.css").read_text()
+    assert {"31", "1D6FC"} <= set(re.findall(r"mjx-c([0-9A-F]+)", style)), "both pages need it"
 
 
 def test_every_chapter_is_in_the_book_and_none_twice():

@@ -21,6 +21,7 @@ SHOWN = r'(?P<open><div class="math[^>]*>\s*(?:<span class="eqno">.*?</span>)?)(
 FORMULA = re.compile(f"{INLINE}|{SHOWN}", re.DOTALL)
 TAG = re.compile(r"\s*\\tag\{(.+?)\}")
 FONTS = "output/chtml/fonts/woff-v2"
+SHEET = "_static/formulas.css"
 
 
 def anchor(number):
@@ -89,6 +90,8 @@ def render(app, exception):
         pathlib.Path(app.doctreedir, "formulas.json"),
     )
     pages = {p: p.read_text(encoding="utf-8") for p in pathlib.Path(app.outdir).rglob("*.html")}
+    # an earlier build has filled in the others: what stands there is HTML by now, no TeX
+    pages = {page: text for page, text in pages.items() if SHEET not in text}
     found = {read(m)[:2] for text in pages.values() for m in FORMULA.finditer(text)}
     # the style sheet serves the pages of earlier builds too, which are not written again
     earlier = {tuple(f) for f in json.loads(known.read_text())} if known.exists() else set()
@@ -100,7 +103,7 @@ def render(app, exception):
     for page, text in pages.items():
         if FORMULA.search(text):
             up = "../" * (len(page.relative_to(app.outdir).parts) - 1)
-            sheet = f'<link rel="stylesheet" href="{up}_static/formulas.css">\n</head>'
+            sheet = f'<link rel="stylesheet" href="{up}{SHEET}">\n</head>'
             text = FORMULA.sub(lambda m: written(m, rendered), text).replace("</head>", sheet, 1)
             page.write_text(text, encoding="utf-8")
 
