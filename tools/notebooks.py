@@ -40,7 +40,8 @@ REPORT = """
 import json, os, sys
 _loaded = [m for name, m in sys.modules.items() if name.split(".")[0] == "dgm"]
 _modules = {getattr(m, "__file__", None) for m in _loaded}
-_files = {f for f in _modules | _opened if f and not f.endswith(".pyc")}
+_read = {f for f in _opened if not f.endswith((".py", ".pyc"))}  # what code was read is not run
+_files = {f for f in _modules | _read if f}
 print(json.dumps([sorted(os.path.abspath(f) for f in _files), sorted(_shown)]))
 """
 
