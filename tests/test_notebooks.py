@@ -120,6 +120,13 @@ def test_outputs_hold_no_paths_addresses_or_warnings(nb):
         assert not re.search(LEAKS, text), text
 
 
+def test_no_value_is_shown_by_accident(nb):
+    """What the last line of a cell returns, a module or the limits of an axis, is no output."""
+    for cell, out in outputs(nb):
+        by_accident = out.output_type == "execute_result" and set(out.data) == {"text/plain"}
+        assert not by_accident, f"{out.data['text/plain'][:80]} below {cell.source[-80:]}"
+
+
 def test_outputs_load_nothing_from_another_host(nb):
     for _, out in outputs(nb):
         html = out.get("data", {}).get("text/html", "")
