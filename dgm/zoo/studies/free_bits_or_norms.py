@@ -23,11 +23,11 @@ from dgm.zoo.studies.runs import read_runs, train_missing
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 FREE = {"none": (0.0, 0.0), "at first": (2.0, 0.0), "throughout": (2.0, 2.0)}  # nats of a layer
-PENALTIES = (0.0, 0.03, 0.3)
+PENALTIES = (0.0, 0.003, 0.03)
 CELLS = [*product(("free bits",), FREE), *product(("penalty",), PENALTIES)]
-MAPS = dict(sides=(1, 4), channels=(8, 4), width=16, dropout=0.1)
+MAPS = dict(sides=(1, 4), channels=(8, 4), width=16)
 SETTINGS = dict(warm=200, steps=450)  # of the chain
-NVAE_SETTINGS = dict(warm=60, steps=300)
+NVAE_SETTINGS = dict(warm=150, steps=250, lr=4e-3)
 
 
 def load() -> list[dict]:
