@@ -12,7 +12,7 @@
 | `many_spheres.py`          | one large sphere, or many small ones                               |
 | `inference_direction.py`   | which layers are used: draws on the way up or down, chain or state |
 | `depth_or_width.py`        | what layers are worth to a VAE of equal parameters                 |
-| `free_bits_or_norms.py`    | what free bits and a penalty on singular values do, each alone     |
+| `free_bits.py`             | what free bits do for a plain top-down chain                       |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
 `runs.py` is what they share.
