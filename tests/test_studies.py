@@ -6,7 +6,11 @@ import pkgutil
 
 import pytest
 
+from dgm.distribution.support import Levels
+from dgm.hierarchical.top_down import _largest_singular_values
 from dgm.zoo import studies
+from dgm.zoo.hierarchical import nvae
+from dgm.zoo.studies import spectral_penalty
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 NAMES = [m.name for m in pkgutil.iter_modules(studies.__path__) if m.name != "runs"]
@@ -60,3 +64,11 @@ def test_every_study_is_complete_on_file(name, monkeypatch):
     study.main()
     for cell in asked[0]:
         assert sum(cell.items() <= run.items() for run in study.load()) == 1, cell
+
+
+def test_largest_values_are_what_the_penalty_charges_for():
+    model = nvae(Levels((1, 4, 4), 3), sides=(1, 4), channels=(2, 2), width=4)
+    found = spectral_penalty.largest_values(model)
+    charged = _largest_singular_values(model)
+    assert len(found) == len(charged)
+    assert abs(found.sum() - charged.sum()) < 1e-3
