@@ -321,3 +321,20 @@ def test_a_panel_wider_than_a_phone_is_refused():
 def test_order_of_size_upscaling_can_be_drawn():
     panel = pixel_order.pixel_order(size_upscaling_ranks(4, 4)[0], 5).diagrams[0]
     assert cells(panel, "data") == 4
+
+
+def test_a_column_is_nodes_and_an_arrow_from_each_to_the_next():
+    by_hand = Diagram("One", "Three things in a row.")
+    nodes = [
+        by_hand.node(kind, text, 90, y)
+        for kind, text, y in (("data", "x", 45), ("network", "net", 105), ("latent", "z", 165))
+    ]
+    by_hand.arrow(nodes[0], nodes[1], "read")
+    by_hand.arrow(nodes[1], nodes[2])
+    parts = [("data", "x"), ("network", "net"), ("latent", "z")]
+    at_once = Diagram("One", "Three things in a row.")
+    assert at_once.column(90, parts, ["read"], step=60) == nodes
+    assert at_once.svg() == by_hand.svg()
+    placed = Diagram("One", "Three things in a row.")
+    placed.column(90, [("data", "x", 45), ("network", "net", 105, 80)])
+    assert [(box.y, box.width) for box in placed.boxes][1] == (105, 80)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-POINTS_AT_ONCE = 2048  # what (K, D, points) holds stays in a processor's cache
+POINTS_AT_ONCE = 2048  # full covariances: (K, D, points) stays in a processor's cache
+NUMBERS_AT_ONCE = 2**17  # diagonal ones: so does (D, points), one component after the other
 
 
 class GaussianMixture(nn.Module):
@@ -75,25 +76,32 @@ class GaussianMixture(nn.Module):
         log_scale = 0.5 * torch.log((2 * self.log_scale).exp() + self.floor)
         return log_scale.exp(), log_scale.sum(1)
 
+    def _pieces(self, *columns: Tensor) -> zip:
+        """(..., B) in pieces of so many points that what is made of them stays in the cache."""
+        size = POINTS_AT_ONCE if self.full else max(1, NUMBERS_AT_ONCE // self.data.dims)
+        return zip(*(t.split(size, dim=1) for t in columns), strict=True)
+
     def _component_log_prob(self, x: Tensor) -> Tensor:
         """log N(x; m_k, S_k), (K, B): minus half of squared distance, log det and D log 2 pi."""
         factor, half_log_det = self._factor()
-        precision = factor.pow(-2).clamp_max(torch.finfo(x.dtype).max)[:, None]  # if diagonal
-        squared, columns = [], x.T.contiguous()  # (D, B)
-        for part in columns.split(POINTS_AT_ONCE, dim=1):
-            diff = part - self.means[:, :, None]  # (K, D, B): one solve for each k, not each x
-            if self.full:
-                z = torch.linalg.solve_triangular(factor, diff, upper=False)
-                squared.append(z.square().sum(1))  # (K, B)
-            else:
-                squared.append((precision @ diff.square_())[:, 0])
+        pieces = self._pieces(x.T.contiguous())
+        squared = torch.cat([self._squared_distance(part, factor) for (part,) in pieces], dim=1)
         constant = half_log_det + 0.5 * self.data.dims * math.log(2 * math.pi)
-        return -0.5 * torch.cat(squared, dim=1) - constant[:, None]
+        return squared.mul_(-0.5).sub_(constant[:, None])
+
+    def _squared_distance(self, x: Tensor, factor: Tensor) -> Tensor:
+        """|L_k^-1 (x - m_k)|^2, (K, B), of x (D, B)."""
+        if self.full:
+            diff = x - self.means[:, :, None]  # (K, D, B): one solve for each k, not each x
+            return torch.linalg.solve_triangular(factor, diff, upper=False).square().sum(1)
+        precision = factor.pow(-2).clamp_max(torch.finfo(x.dtype).max)  # (K, D)
+        pairs = zip(self.means, precision, strict=True)
+        return torch.stack([p @ (x - m[:, None]).square_() for m, p in pairs])
 
     def joint_log_prob(self, x: Tensor) -> Tensor:
         """log p(x, z = k), (B, K) nats, exact."""
         x = self.data.check(x, trusted=self.training)
-        return (self.logits.log_softmax(0)[:, None] + self._component_log_prob(x)).T
+        return self._component_log_prob(x).add_(self.logits.log_softmax(0)[:, None]).T
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log density, (B,) nats: the joint summed over z."""
@@ -158,14 +166,14 @@ class GaussianMixture(nn.Module):
         """
         joint = self.joint_log_prob(x).T  # (K, N)
         top = joint.amax(0)
-        r = (joint - top).exp_()  # (K, N), one exp for responsibilities and their log-sum
+        r = joint.sub_(top).exp_()  # (K, N), one exp for responsibilities and their log-sum
         total = r.sum(0)
         r /= total
         n = r.sum(1).clamp_min(torch.finfo(x.dtype).tiny)[:, None]  # (K, 1)
         self.logits.copy_(n[:, 0].log() - math.log(len(x)))
         self.means.copy_(r @ x / n)
-        parts = zip(*(t.split(POINTS_AT_ONCE, dim=1) for t in (x.T.contiguous(), r)), strict=True)
-        second = sum(self._second_moment(part, r_part) for part, r_part in parts)
+        pieces = self._pieces(x.T.contiguous(), r)
+        second = sum(self._second_moment(part, r_part) for part, r_part in pieces)
         if self.full:
             self._set_covariance(second / n[:, :, None])
         else:
@@ -174,10 +182,11 @@ class GaussianMixture(nn.Module):
 
     def _second_moment(self, x: Tensor, r: Tensor) -> Tensor:
         """sum_n r_kn d_kn d_kn^T for d_kn = x_n - m_k, x (D, N): (K, D, D), or diagonals (K, D)."""
-        diff = x - self.means[:, :, None]  # (K, D, N)
         if self.full:
+            diff = x - self.means[:, :, None]  # (K, D, N)
             return (diff * r[:, None]) @ diff.mT
-        return (diff.square_() @ r[:, :, None])[:, :, 0]
+        pairs = zip(self.means, r, strict=True)
+        return torch.stack([(x - m[:, None]).square_() @ weight for m, weight in pairs])
 
     def _set_covariance(self, covariance: Tensor) -> None:
         """Choose L: L L^T + floor * I is ``covariance``, its eigenvalues raised to the floor."""

@@ -1,26 +1,21 @@
 """Convolutional networks between images and coarse maps of features, where a code has a place.
 
 Strided convolutions and residual blocks: van den Oord et al. (2017), arXiv:1711.00937, section 4.1.
-Needs torch only.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, silu
 
+from dgm.nets.conv import ResidualConv
 
-class ResidualMap(nn.Module):
-    """h + conv1x1(dropout(silu(conv3x3(silu(h))))); (B, C, H, W) -> the same."""
+
+class ResidualMap(ResidualConv):
+    """The residual block of `conv.py`; in training, dropout takes whole channels."""
 
     def __init__(self, channels: int, dropout: float = 0.0):
-        super().__init__()
-        self.look = nn.Conv2d(channels, channels, 3, padding=1)
-        self.mix = nn.Conv2d(channels, channels, 1)
+        super().__init__(channels)
         self.dropout = nn.Dropout2d(dropout)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """h (B, C, H, W) -> (B, C, H, W)."""
-        return h + self.mix(self.dropout(silu(self.look(silu(h)))))
 
 
 def map_sides(shape: tuple[int, ...], halvings: int) -> tuple[int, int]:

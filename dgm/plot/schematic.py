@@ -137,6 +137,27 @@ class Diagram:
                 off = beside or 7
                 self.note(label, x + off, y, "start" if off > 0 else "end")
 
+    def column(
+        self,
+        x: float,
+        parts: Sequence[tuple],
+        labels: Sequence[str] = (),
+        top: float = 45,
+        step: float = 0,
+    ) -> list[Box]:
+        """Nodes one below the other at x, and an arrow from each to the next; gives the nodes.
+
+        ``parts`` are (kind, text), ``step`` apart from ``top`` on, or (kind, text, y) and as much
+        of what `node` takes after it as wanted; ``labels`` are those of the arrows.
+        """
+        nodes = []
+        for k, (kind, text, *rest) in enumerate(parts):
+            y, *size = rest or (top + step * k,)
+            nodes.append(self.node(kind, text, x, y, *size))
+        for (a, b), label in itertools.zip_longest(itertools.pairwise(nodes), labels, fillvalue=""):
+            self.arrow(a, b, label)
+        return nodes
+
     def frame(self, boxes: Sequence[Box], label: str = "", pad: float = 10) -> Box:
         """A thin line around boxes, its label above on the left: parts of one thing."""
         (x0, x1), (y0, y1) = (

@@ -1,7 +1,5 @@
 """Chapter 4: what keeps an autoencoder from copying: a bottleneck, ties, corruption, noise."""
 
-from itertools import pairwise
-
 from dgm.plot.schematic import Diagram, Schematic, panels
 
 _FAMILY = {  # name: (the column of parts, what it says)
@@ -42,9 +40,7 @@ def _there_and_back_again(name: str) -> Diagram:
     parts, says = _FAMILY[name]
     d = Diagram(f"{name}", f"From above: {says} The loss compares x' with x.", heading=True)
     step = 250 / (len(parts) - 1)
-    nodes = [d.node(kind, text, 48, 45 + step * k) for k, (kind, text) in enumerate(parts)]
-    for a, b in pairwise(nodes):
-        d.arrow(a, b)
+    nodes = d.column(48, parts, step=step)
     first, last = nodes[0], nodes[-1]
     d.arrow(last, first, via=[(98, last.y), (98, first.y)], dashed=True, head=False)
     d.note("loss", 104, (first.y + last.y) / 2, "start")

@@ -47,15 +47,14 @@ def _drawn() -> Diagram:
         heading=True,
     )
     parts = [
-        d.node("probability", "prior $p(k)$", 80, 50, 110),
-        d.node("latent", "codes $k$", 80, 120, 90),
-        d.node("latent", "vectors $e_k$", 80, 190, 110),
-        d.node("network", "decoder", 80, 255, 100),
-        d.node("probability", "$p(x | k)$", 80, 320, 100),
-        d.node("data", "$x$", 80, 390),
+        ("probability", "prior $p(k)$", 50, 110),
+        ("latent", "codes $k$", 120, 90),
+        ("latent", "vectors $e_k$", 190, 110),
+        ("network", "decoder", 255, 100),
+        ("probability", "$p(x | k)$", 320, 100),
+        ("data", "$x$", 390),
     ]
-    for k, label in enumerate(("draw", "look up", "", "", "draw")):
-        d.arrow(parts[k], parts[k + 1], label)
+    d.column(80, parts, ("draw", "look up", "", "", "draw"))
     return d
 
 

@@ -1,7 +1,5 @@
 """Chapter 9: three latent spaces that are not flat, each with its draw."""
 
-from itertools import pairwise
-
 from dgm.plot.schematic import Diagram, Schematic, panels
 
 _SPACES = {  # name: (what the network gives, its law, the code, what is read off it)
@@ -22,14 +20,13 @@ def latent_spaces() -> Schematic:
 def _space(name: str) -> Diagram:
     gives, law, code, says = _SPACES[name]
     d = Diagram(name, f"From above: x, an encoder, {says}, a decoder, x again.", heading=True)
-    nodes = [
-        d.node("data", "$x$", 95, 42),
-        d.node("network", f"encoder:\n{gives}", 95, 102, 160),
-        d.node("probability", law, 95, 165, 160),
-        d.node("latent", code, 95, 222, 140),
-        d.node("network", "decoder", 95, 275, 100),
-        d.node("data", "$x$", 95, 325),
+    parts = [
+        ("data", "$x$", 42),
+        ("network", f"encoder:\n{gives}", 102, 160),
+        ("probability", law, 165, 160),
+        ("latent", code, 222, 140),
+        ("network", "decoder", 275, 100),
+        ("data", "$x$", 325),
     ]
-    for a, b in pairwise(nodes):
-        d.arrow(a, b)
+    d.column(95, parts)
     return d

@@ -18,11 +18,13 @@ def _classifier() -> Diagram:
         "likely x is.",
         heading=True,
     )
-    x, trunk = d.node("data", "$x$", 80, 50), d.node("network", "trunk", 80, 110, 90)
-    head = d.node("network", "class head", 80, 170, 120)
-    out = d.node("probability", "$p(y | x)$", 80, 230, 100)
-    for a, b in ((x, trunk), (trunk, head), (head, out)):
-        d.arrow(a, b)
+    parts = [
+        ("data", "$x$", 50),
+        ("network", "trunk", 110, 90),
+        ("network", "class head", 170, 120),
+        ("probability", "$p(y | x)$", 230, 100),
+    ]
+    d.column(80, parts)
     return d
 
 

@@ -1,7 +1,5 @@
 """Chapter 3: linear codes, told apart by what is fitted, what is random, and what a code may be."""
 
-from itertools import pairwise
-
 from dgm.plot.schematic import Diagram, Schematic, panels
 
 _CODES = {  # name: (law of the code, step, what it gives, and how it reads)
@@ -30,7 +28,7 @@ def _there_and_back() -> Diagram:
     )
     parts = [("data", "$x$"), ("network", "times $V$"), ("latent", "$z$"), ("network", "times $W$"),
              ("data", "$x'$")]  # fmt: skip
-    _column(d, parts, 70)
+    d.column(70, parts, step=50)
     return d
 
 
@@ -40,11 +38,5 @@ def _generator(name: str) -> Diagram:
     parts = [("probability", law), ("latent", "$z$"), ("network", step), ("data", "$x$")]
     if noise:
         parts.insert(3, ("probability", noise))
-    _column(d, parts, 94)
+    d.column(94, parts, step=50)
     return d
-
-
-def _column(d: Diagram, parts: list[tuple[str, str]], x: float) -> None:
-    nodes = [d.node(kind, text, x, 45 + 50 * k) for k, (kind, text) in enumerate(parts)]
-    for a, b in pairwise(nodes):
-        d.arrow(a, b)

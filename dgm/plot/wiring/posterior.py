@@ -64,7 +64,5 @@ def prior_ladder() -> Schematic:
 def _prior(name: str) -> Diagram:
     parts, says = _PRIORS[name]
     d = Diagram(f"{name}", f"From above, how the prior makes a code z: {says}.", heading=True)
-    nodes = [d.node(kind, text, 90, 45 + 55 * k) for k, (kind, text) in enumerate(parts)]
-    for a, b in pairwise(nodes):
-        d.arrow(a, b)
+    d.column(90, parts, step=55)
     return d

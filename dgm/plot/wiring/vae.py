@@ -45,14 +45,13 @@ def _draw() -> Diagram:
         heading=True,
     )
     parts = [
-        d.node("probability", "$p(z)$", 70, 50, 70),
-        d.node("latent", "$z$", 70, 120, 44),
-        d.node("network", "decoder", 70, 185, 100),
-        d.node("probability", "$p(x | z)$", 70, 250, 100),
-        d.node("data", "$x$", 70, 320),
+        ("probability", "$p(z)$", 50, 70),
+        ("latent", "$z$", 120, 44),
+        ("network", "decoder", 185, 100),
+        ("probability", "$p(x | z)$", 250, 100),
+        ("data", "$x$", 320),
     ]
-    for k, label in enumerate(("draw", "", "", "draw")):
-        d.arrow(parts[k], parts[k + 1], label)
+    d.column(70, parts, ("draw", "", "", "draw"))
     return d
 
 

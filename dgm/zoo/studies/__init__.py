@@ -12,6 +12,9 @@
 | `many_spheres.py`          | one large sphere, or many small ones                               |
 | `inference_direction.py`   | which layers are used: draws on the way up or down, chain or state |
 | `depth_or_width.py`        | what layers are worth to a VAE of equal parameters                 |
+| `free_bits.py`             | what free bits do for a plain top-down chain                       |
+| `spectral_penalty.py`      | what a penalty on singular values does to a small NVAE             |
 
-Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
+Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
+`runs.py` is what they share.
 """

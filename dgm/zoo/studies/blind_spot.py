@@ -4,7 +4,6 @@
 core each, and keeps the scores only.
 """
 
-import json
 from itertools import product
 from pathlib import Path
 
@@ -12,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from dgm import data, evaluate, results, runtime
+from dgm import data, evaluate, runtime
 from dgm.autoregressive.autoregressive import Autoregressive
 from dgm.measure.receptive_field import seen_from
 from dgm.zoo.entry import start_and_fit
 from dgm.zoo.pixel import ENTRIES
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -75,8 +75,6 @@ def train_covered(cover: str, seed: int) -> dict:
     model = covered_gated(digits.kind, cover)
     fitted = start_and_fit(model, digits, seed, **RECIPE.fit)
     return {
-        "cover": cover,
-        "seed": seed,
         "unseen": round(mean_unseen(model, digits.shape), 3),
         "val": round(fitted.best_val, 3),
         "test": round(evaluate.nats(model, digits.test).mean, 3),
@@ -86,20 +84,13 @@ def train_covered(cover: str, seed: int) -> dict:
 
 def load() -> list[dict]:
     """One dict for each run: cover, seed, pixels out of sight, nats of validation and test."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    runs = load() if FILE.exists() else []
-    done = {(run["cover"], run["seed"]) for run in runs}
-    for seed, cover in product(SEEDS, COVERS):
-        if (cover, seed) not in done:
-            runs.append(train_covered(cover, seed))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"fit": {json.dumps(RECIPE.fit)},\n "hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(cover=cover, seed=seed) for seed, cover in product(SEEDS, COVERS)]
+    train_missing(FILE, cells, train_covered, fit=RECIPE.fit)
 
 
 if __name__ == "__main__":

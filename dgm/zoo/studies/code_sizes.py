@@ -4,15 +4,16 @@
 each, and keeps the scores only.
 """
 
-import json
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import torch
 
-from dgm import data, results, runtime
+from dgm import data, runtime
 from dgm.data.dataset import Dataset
 from dgm.zoo.discrete import train_two_stages, vq_vae
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -25,7 +26,7 @@ FIT = dict(
 
 def load() -> list[dict]:
     """One dict for each run: codes, seed, test nats of the codes and of the pixels given them."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def train_sized(n_codes: int, seed: int, digits: Dataset) -> dict:
@@ -37,8 +38,6 @@ def train_sized(n_codes: int, seed: int, digits: Dataset) -> dict:
     with torch.no_grad():
         terms = model.terms(digits.test)
     return {
-        "n_codes": n_codes,
-        "seed": seed,
         "val": round(fitted.best_val, 3),
         "codes": round(terms["kl"].mean().item(), 3),
         "decoder": round(-terms["reconstruction"].mean().item(), 3),
@@ -46,15 +45,9 @@ def train_sized(n_codes: int, seed: int, digits: Dataset) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    digits, runs = data.load("digits"), load() if FILE.exists() else []
-    done = {(r["n_codes"], r["seed"]) for r in runs}
-    for seed, n_codes in product(SEEDS, SIZES):
-        if (n_codes, seed) not in done:
-            runs.append(train_sized(n_codes, seed, digits))
-            said = {"hardware": results.hardware(), "runs": runs}
-            FILE.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-            print(runs[-1], flush=True)
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(n_codes=size, seed=seed) for seed, size in product(SEEDS, SIZES)]
+    train_missing(FILE, cells, partial(train_sized, digits=data.load("digits")))
 
 
 if __name__ == "__main__":

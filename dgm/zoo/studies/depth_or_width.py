@@ -4,14 +4,15 @@
 each, and keeps the scores only. The deep one is the recipe of the zoo.
 """
 
-import json
+from functools import partial
 from itertools import product
 from pathlib import Path
 
-from dgm import data, evaluate, results, runtime
+from dgm import data, evaluate, runtime
 from dgm.data.dataset import Dataset
 from dgm.zoo import hierarchical
 from dgm.zoo.hierarchical import train_hierarchy, very_deep_vae
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -22,7 +23,7 @@ SIZES = {  # layers: sizes with the parameters of the recipe, 127 thousand
 
 def load() -> list[dict]:
     """One dict for each run: layers, seed, nats of validation and test, parameters."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def train_wide(layers: int, seed: int, digits: Dataset) -> dict:
@@ -32,8 +33,6 @@ def train_wide(layers: int, seed: int, digits: Dataset) -> dict:
     model = very_deep_vae(digits.kind, **recipe.sizes | SIZES[layers])
     fitted = train_hierarchy(model, digits, seed, **recipe.fit)
     return {
-        "layers": layers,
-        "seed": seed,
         "val": round(fitted.best_val, 3),
         "test": round(evaluate.nats(model, digits.test, repeats=8).mean, 3),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -42,16 +41,9 @@ def train_wide(layers: int, seed: int, digits: Dataset) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, the flat one first, and write after each run."""
-    digits, runs = data.load("digits"), load() if FILE.exists() else []
-    done = {(r["layers"], r["seed"]) for r in runs}
-    for layers, seed in product(SIZES, SEEDS):
-        if (layers, seed) not in done:
-            runs.append(train_wide(layers, seed, digits))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, the flat one first."""
+    cells = [dict(layers=layers, seed=seed) for layers, seed in product(SIZES, SEEDS)]
+    train_missing(FILE, cells, partial(train_wide, digits=data.load("digits")))
 
 
 if __name__ == "__main__":

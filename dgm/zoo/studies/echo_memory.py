@@ -4,17 +4,18 @@
 each, and keeps the nats that the places of a sound cost above its law, on the same test sounds.
 """
 
-import json
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from dgm import data, results, runtime
+from dgm import data, runtime
 from dgm.data.dataset import Dataset
 from dgm.train import fit
 from dgm.zoo.sequence import wavenet
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -28,7 +29,7 @@ FIT = dict(steps=500, batch_size=8, lr=1e-2, warmup=50, clip_norm=1.0, average=0
 
 def load() -> list[dict]:
     """One dict for each run: network, seed, nats above the law in each stretch of the sound."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 @torch.no_grad()
@@ -45,8 +46,6 @@ def train_on_echoes(network: str, seed: int, sounds: Dataset) -> dict:
     fitted = fit(model, sounds, seed=seed, **FIT)
     above = excess(model, sounds).mean(0).view(-1, STRETCH).mean(1)
     return {
-        "network": network,
-        "seed": seed,
         "above": [round(v, 4) for v in above.tolist()],
         "parameters": sum(p.numel() for p in model.parameters()),
         "seconds": round(fitted.seconds, 1),
@@ -54,16 +53,9 @@ def train_on_echoes(network: str, seed: int, sounds: Dataset) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    sounds, runs = data.load("echo"), load() if FILE.exists() else []
-    done = {(r["network"], r["seed"]) for r in runs}
-    for seed, network in product(SEEDS, NETWORKS):
-        if (network, seed) not in done:
-            runs.append(train_on_echoes(network, seed, sounds))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"fit": {json.dumps(FIT)},\n "hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(network=name, seed=seed) for seed, name in product(SEEDS, NETWORKS)]
+    train_missing(FILE, cells, partial(train_on_echoes, sounds=data.load("echo")), fit=FIT)
 
 
 if __name__ == "__main__":

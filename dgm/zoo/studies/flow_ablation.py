@@ -4,7 +4,6 @@
 half of one core each, and keeps the scores only.
 """
 
-import json
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -12,13 +11,14 @@ from pathlib import Path
 
 from torch import nn
 
-from dgm import data, evaluate, results, runtime
+from dgm import data, evaluate, runtime
 from dgm.distribution.support import Levels
 from dgm.flow.coupling import AdditiveCoupling
 from dgm.flow.dequantize import Dequantize
 from dgm.zoo import flow
 from dgm.zoo.entry import start_and_fit
 from dgm.zoo.flow import DIGITS_FIT
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 
 def _additive(net: Callable[[int, int], nn.Module], channels: int) -> nn.Module:
@@ -48,19 +48,17 @@ def coupling_ablation(
 
 def load() -> list[dict]:
     """One dict for each run: the cell, seed, nats of validation and test, parameters."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
-def train_ablated(cell: tuple[str, bool, bool], seed: int) -> dict:
+def train_ablated(coupling: str, learned_noise: bool, mixing: bool, seed: int) -> dict:
     """Train one cell by the recipe of Flow++ on the digits and score it."""
     digits = data.load("digits")
     runtime.seed(seed)
-    model = coupling_ablation(digits.kind, *cell)
+    model = coupling_ablation(digits.kind, coupling, learned_noise, mixing)
     fitted = start_and_fit(model, digits, seed, **DIGITS_FIT)
     score = evaluate.nats(model.eval(), digits.test, repeats=8)
     return {
-        **dict(zip(("coupling", "learned_noise", "mixing"), cell, strict=True)),
-        "seed": seed,
         "val": round(fitted.best_val, 3),
         "test": round(score.mean, 3),
         "test_64": round(evaluate.nats(model, digits.test, k=64).mean, 3),
@@ -69,16 +67,10 @@ def train_ablated(cell: tuple[str, bool, bool], seed: int) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    runs = load() if FILE.exists() else []
-    done = {(r["coupling"], r["learned_noise"], r["mixing"], r["seed"]) for r in runs}
-    for seed, cell in product(SEEDS, CELLS):
-        if (*cell, seed) not in done:
-            runs.append(train_ablated(cell, seed))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"fit": {json.dumps(DIGITS_FIT)},\n "hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    names = ("coupling", "learned_noise", "mixing", "seed")
+    cells = [dict(zip(names, (*cell, seed), strict=True)) for seed, cell in product(SEEDS, CELLS)]
+    train_missing(FILE, cells, train_ablated, fit=DIGITS_FIT)
 
 
 if __name__ == "__main__":

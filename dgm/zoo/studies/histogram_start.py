@@ -4,12 +4,12 @@
 core each, and keeps the scores only. It needs all of MNIST: downloaded, or below DGM_DATA.
 """
 
-import json
 from itertools import product
 from pathlib import Path
 
-from dgm import data, evaluate, results, runtime, zoo
+from dgm import data, evaluate, runtime, zoo
 from dgm.zoo.entry import start_and_fit
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -20,7 +20,7 @@ FIT |= dict(average=0.99, eval_every=500, held_out=1000, progress=False)
 
 def load() -> list[dict]:
     """One dict for each run: marginals, seed, nats of the first 1,000 validation pictures."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def train_started(marginals: bool, seed: int) -> dict:
@@ -30,21 +30,13 @@ def train_started(marginals: bool, seed: int) -> dict:
     model = zoo.get("flowpp").build(mnist.kind, marginals=marginals, **SIZES)
     start_and_fit(model, mnist, seed, **FIT)
     val = evaluate.nats(model.eval(), mnist.val[:1000], repeats=4)
-    return {"marginals": marginals, "seed": seed, "val": round(val.mean, 2)}
+    return {"val": round(val.mean, 2)}
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    runs = load() if FILE.exists() else []
-    done = {(run["marginals"], run["seed"]) for run in runs}
-    for seed, marginals in product(SEEDS, (True, False)):
-        if (marginals, seed) not in done:
-            runs.append(train_started(marginals, seed))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"sizes": {json.dumps(SIZES)},\n "fit": {json.dumps(FIT)},\n '
-            head += f'"hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(marginals=start, seed=seed) for seed, start in product(SEEDS, (True, False))]
+    train_missing(FILE, cells, train_started, sizes=SIZES, fit=FIT)
 
 
 if __name__ == "__main__":

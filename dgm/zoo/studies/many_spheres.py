@@ -5,14 +5,14 @@ dimensions as products of ordinary spheres, each with a concentration of its own
 settings of `sphere_or_plane.py`, whose runs are what to compare with.
 """
 
-import json
-import sys
+from functools import partial
 from itertools import product
 from pathlib import Path
 
-from dgm import data, evaluate, results, runtime
+from dgm import data, evaluate, runtime
 from dgm.data.dataset import Dataset
 from dgm.zoo.geometry import hyperspherical_vae, train_on_a_sphere
+from dgm.zoo.studies.runs import read_runs, train_missing
 from dgm.zoo.studies.sphere_or_plane import ON_DIGITS
 
 FILE = Path(__file__).with_suffix(".json")
@@ -22,18 +22,15 @@ DIMS = (10,)
 
 def load() -> list[dict]:
     """One dict for each run: dimension, number of spheres, seed, nats of validation and test."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
-def train_product(dim: int, seed: int, digits: Dataset) -> dict:
-    """Train one VAE on dim // 2 ordinary spheres and score it."""
+def train_product(dim: int, spheres: int, seed: int, digits: Dataset) -> dict:
+    """Train one VAE on so many ordinary spheres, ``dim`` dimensions together, and score it."""
     runtime.seed(seed)
-    model = hyperspherical_vae(digits.kind, sphere_dim=2, n_spheres=dim // 2)
+    model = hyperspherical_vae(digits.kind, sphere_dim=dim // spheres, n_spheres=spheres)
     fitted = train_on_a_sphere(model, digits, seed, **ON_DIGITS)
     return {
-        "dim": dim,
-        "spheres": dim // 2,
-        "seed": seed,
         "val": round(fitted.best_val, 3),
         "test": round(evaluate.nats(model, digits.test, repeats=4).mean, 3),
         "test_64": round(evaluate.nats(model, digits.test, k=64).mean, 3),
@@ -41,18 +38,12 @@ def train_product(dim: int, seed: int, digits: Dataset) -> dict:
     }
 
 
-def main(most: int = 100) -> None:
-    """Run what is missing, ``most`` of it, seed by seed, and write after each run."""
-    digits, runs = data.load("digits"), load() if FILE.exists() else []
-    done = {(r["dim"], r["seed"]) for r in runs}
-    missing = [cell for cell in product(DIMS, SEEDS) if cell not in done]
-    for dim, seed in missing[:most]:
-        runs.append(train_product(dim, seed, digits))
-        print(runs[-1], flush=True)
-        lines = ",\n  ".join(map(json.dumps, runs))
-        head = f'"settings": {json.dumps(ON_DIGITS)},\n "hardware": "{results.hardware()}"'
-        FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+def main() -> None:
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(dim=dim, spheres=dim // 2, seed=seed) for dim, seed in product(DIMS, SEEDS)]
+    train = partial(train_product, digits=data.load("digits"))
+    train_missing(FILE, cells, train, settings=ON_DIGITS)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

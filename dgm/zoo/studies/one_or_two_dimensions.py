@@ -4,17 +4,18 @@
 core each, and keeps the scores only. The other two of the four cells are recipes of the zoo.
 """
 
-import json
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 from torch import nn
 
-from dgm import data, evaluate, results, runtime
+from dgm import data, evaluate, runtime
 from dgm.data.dataset import Dataset
 from dgm.zoo.entry import start_and_fit
 from dgm.zoo.pixel import gated_pixelcnn
 from dgm.zoo.sequence import wavenet
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -32,7 +33,7 @@ CELLS = [("gated_pixelcnn", "sequence"), ("wavenet", "pixel")]  # the others are
 
 def load() -> list[dict]:
     """One dict for each run: network, settings, seed, nats of validation and test, parameters."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def train_exchanged(network: str, settings: str, seed: int, digits: Dataset) -> dict:
@@ -41,9 +42,6 @@ def train_exchanged(network: str, settings: str, seed: int, digits: Dataset) -> 
     model: nn.Module = NETWORKS[network](digits.kind)
     fitted = start_and_fit(model, digits, seed, **SETTINGS[settings])
     return {
-        "network": network,
-        "settings": settings,
-        "seed": seed,
         "val": round(fitted.best_val, 3),
         "test": round(evaluate.nats(model, digits.test).mean, 3),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -52,16 +50,11 @@ def train_exchanged(network: str, settings: str, seed: int, digits: Dataset) -> 
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    digits, runs = data.load("digits"), load() if FILE.exists() else []
-    done = {(r["network"], r["settings"], r["seed"]) for r in runs}
-    for seed, cell in product(SEEDS, CELLS):
-        if (*cell, seed) not in done:
-            runs.append(train_exchanged(*cell, seed, digits))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"settings": {json.dumps(SETTINGS)},\n "hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    order = product(SEEDS, CELLS)
+    cells = [dict(network=net, settings=settings, seed=seed) for seed, (net, settings) in order]
+    train = partial(train_exchanged, digits=data.load("digits"))
+    train_missing(FILE, cells, train, settings=SETTINGS)
 
 
 if __name__ == "__main__":

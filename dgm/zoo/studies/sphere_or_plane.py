@@ -4,16 +4,17 @@
 the small digits, a minute on binarised MNIST (which needs its pictures), and keeps the scores.
 """
 
-import json
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from dgm import data, evaluate, results, runtime
+from dgm import data, evaluate, runtime
 from dgm.data.dataset import Dataset
 from dgm.zoo.entry import warm_and_fit
 from dgm.zoo.geometry import flat_vae, hyperspherical_vae, train_on_a_sphere
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -26,7 +27,7 @@ CELLS = [("digits", d) for d in DIMS] + [("binary_mnist", d) for d in (2, 5)]
 
 def load() -> list[dict]:
     """One dict for each run: data, codes, dimension, seed, nats of validation and test, parts."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 @torch.no_grad()
@@ -46,10 +47,6 @@ def run_one(dataset: Dataset, codes: str, dim: int, seed: int) -> dict:
     test = dataset.test if small else data.load("binary_mnist_test").test[:2000]
     terms = model.eval().terms(test)
     return {
-        "data": dataset.name,
-        "codes": codes,
-        "dim": dim,
-        "seed": seed,
         "val": round(fitted.best_val, 3),
         "test": round(evaluate.nats(model, test, repeats=4 if small else 1).mean, 3),
         "test_64": round(evaluate.nats(model, test[:500], k=64).mean, 3),
@@ -59,19 +56,14 @@ def run_one(dataset: Dataset, codes: str, dim: int, seed: int) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    runs, sets = load() if FILE.exists() else [], {}
-    done = {(r["data"], r["dim"], r["codes"], r["seed"]) for r in runs}
-    for (name, dim), seed, codes in product(CELLS, SEEDS, ("sphere", "flat")):
-        if (name, dim, codes, seed) in done:
-            continue
-        sets[name] = sets.get(name) or data.load(name)
-        runs.append(run_one(sets[name], codes, dim, seed))
-        print(runs[-1], flush=True)
-        lines = ",\n  ".join(map(json.dumps, runs))
-        head = f'"digits": {json.dumps(ON_DIGITS)},\n "binary_mnist": {json.dumps(ON_MNIST)}'
-        head += f',\n "hardware": "{results.hardware()}"'
-        FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    order = product(CELLS, SEEDS, ("sphere", "flat"))
+    cells = [dict(data=name, codes=codes, dim=dim, seed=s) for (name, dim), s, codes in order]
+
+    def train(**cell: Any) -> dict:
+        return run_one(data.load(cell.pop("data")), **cell)
+
+    train_missing(FILE, cells, train, digits=ON_DIGITS, binary_mnist=ON_MNIST)
 
 
 if __name__ == "__main__":
