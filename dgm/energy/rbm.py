@@ -110,7 +110,8 @@ class RBM(nn.Module):
         v = self.data.rows(x, self.weight.dtype, trusted=True)
         with torch.no_grad():
             negatives = self.negatives(self, v)
-        return self.free_energy(v) - self.free_energy(negatives).mean()
+        of_data, of_model = self.free_energy(torch.cat((v, negatives))).tensor_split((len(v),))
+        return of_data - of_model.mean()
 
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
+
+import torch
 
 from dgm import evaluate
 from dgm.distribution.support import Levels
@@ -72,11 +75,20 @@ _TIELEMAN = ("Tieleman (2008)", "https://doi.org/10.1145/1390156.1390290")
 _HINTON = ("Hinton, Osindero, Teh (2006)", "https://doi.org/10.1162/neco.2006.18.7.1527")
 _DEEP = ("Salakhutdinov, Hinton (2009)", "https://proceedings.mlr.press/v5/salakhutdinov09a.html")
 _BITS = Levels((1, 2, 2), 2)
+_MNIST = Recipe(
+    dict(hidden=500, n_chains=100, steps=300),
+    dict(steps=32_000, batch_size=100, lr=0.05, optimizer=partial(torch.optim.SGD, momentum=0.5),
+         average=0.999, eval_every=1000, held_out=100, progress=False),
+    train_rbm,
+)  # fmt: skip
 
 ENTRIES = (
     Entry(boltzmann_machine, "E6 E2", _ACKLEY, Tiny(_BITS, std=0.5)),
     Entry(small_rbm, "E4 E1", _SMOLENSKY, Tiny(_BITS, dict(hidden=3, n_chains=8), std=0.5)),
-    Entry(rbm, "E4", _TIELEMAN, Tiny(_BITS, dict(hidden=3, n_chains=8, steps=12), std=0.5)),
+    Entry(
+        rbm, "E4", _TIELEMAN, Tiny(_BITS, dict(hidden=3, n_chains=8, steps=12), std=0.5),
+        {"binary_mnist": _MNIST},
+    ),  # fmt: skip
     Entry(dbn, "E7", _HINTON, Tiny(_BITS, dict(hidden=3, top=5), std=0.5)),
     Entry(dbm, "E7", _DEEP, Tiny(_BITS, dict(hidden=3, top=5), std=0.5)),
 )
