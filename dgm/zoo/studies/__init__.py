@@ -12,6 +12,7 @@
 | `many_spheres.py`          | one large sphere, or many small ones                               |
 | `inference_direction.py`   | which layers are used: draws on the way up or down, chain or state |
 | `depth_or_width.py`        | what layers are worth to a VAE of equal parameters                 |
+| `negative_phases.py`       | which negatives an RBM learns from, and what a layer above adds    |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
 """
