@@ -100,7 +100,7 @@ class DBN(nn.Module):
             self.layers[0].below_bias.copy_(p.logit())
 
     def up_and_weigh(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One guess of all layers: h_L (B, H), log p(v, h_1 .. | h_L) and log q(h | v), (B,) nats."""
+        """A guess h_L (B, H) of x, log p(v, h_1 .. | h_L) and log q(h | v) of it, (B,) nats."""
         v, log_p, log_q = self.data.rows(x, self.layers[0].weight.dtype), 0.0, 0.0
         for layer in self.layers:
             logits = layer.up(v)

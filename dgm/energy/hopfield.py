@@ -54,7 +54,7 @@ class Hopfield(nn.Module):
             raise ValueError(f"weight must be square and finite, got {tuple(weight.shape)}")
         gap = (weight - weight.T).abs().max().item()
         if gap > 1e-6 * weight.abs().max().item():
-            raise ValueError(f"weight must be symmetric, it differs from its transpose by {gap:.3g}")
+            raise ValueError(f"weight must be symmetric, its transpose is {gap:.3g} away")
         largest = weight.diagonal().abs().max().item()
         if largest > 0:
             raise ValueError(f"weight must have a zero diagonal, it holds {largest:.3g}")

@@ -85,9 +85,8 @@ class ParallelTempering(nn.Module):
         return v, shares
 
     def forward(self, rbm: nn.Module, v: Tensor) -> Tensor:
-        """The chains (n_sets, D) at beta = 1 after one more sweep and exchange; v gives the type."""
+        """The chains (n_sets, D) at beta = 1, one sweep and exchange later; v gives the type."""
         state = self.advance(rbm, self.chains.to(v.dtype))[0]
         if self.training:
             self.chains.copy_(state)
         return state[-1]
-

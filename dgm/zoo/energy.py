@@ -86,9 +86,12 @@ ENTRIES = (
     Entry(boltzmann_machine, "E6 E2", _ACKLEY, Tiny(_BITS, std=0.5)),
     Entry(small_rbm, "E4 E1", _SMOLENSKY, Tiny(_BITS, dict(hidden=3, n_chains=8), std=0.5)),
     Entry(
-        rbm, "E4", _TIELEMAN, Tiny(_BITS, dict(hidden=3, n_chains=8, steps=12), std=0.5),
+        rbm,
+        "E4",
+        _TIELEMAN,
+        Tiny(_BITS, dict(hidden=3, n_chains=8, steps=12), std=0.5),
         {"binary_mnist": _MNIST},
-    ),  # fmt: skip
+    ),
     Entry(dbn, "E7", _HINTON, Tiny(_BITS, dict(hidden=3, top=5), std=0.5)),
     Entry(dbm, "E7", _DEEP, Tiny(_BITS, dict(hidden=3, top=5), std=0.5)),
 )
