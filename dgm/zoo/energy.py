@@ -76,9 +76,9 @@ _HINTON = ("Hinton, Osindero, Teh (2006)", "https://doi.org/10.1162/neco.2006.18
 _DEEP = ("Salakhutdinov, Hinton (2009)", "https://proceedings.mlr.press/v5/salakhutdinov09a.html")
 _BITS = Levels((1, 2, 2), 2)
 _MNIST = Recipe(
-    dict(hidden=500, n_chains=100, steps=150),
-    dict(steps=20_000, batch_size=100, lr=0.05, optimizer=partial(torch.optim.SGD, momentum=0.5),
-         average=0.999, eval_every=1000, held_out=100, progress=False),
+    dict(hidden=500, n_chains=100, steps=60),
+    dict(steps=7_000, batch_size=100, lr=0.05, optimizer=partial(torch.optim.SGD, momentum=0.5),
+         average=0.998, eval_every=1000, held_out=100, progress=False),
     train_rbm,
 )  # fmt: skip
 
