@@ -13,21 +13,20 @@ def machines() -> Schematic:
 
 
 def _boltzmann() -> Diagram:
-    d = Diagram("Boltzmann machine", "Six units on a ring, every two joined by a line.", True)
-    at = [(75 + 48 * math.sin(k * math.pi / 3), 90 - 48 * math.cos(k * math.pi / 3))
-          for k in range(6)]  # fmt: skip
+    d = Diagram("Boltzmann machine", "Five units on a ring, every two joined by a line.", True)
+    at = [(75 + 48 * math.sin(0.4 * k * math.pi), 105 - 48 * math.cos(0.4 * k * math.pi))
+          for k in range(5)]  # fmt: skip
     units = [d.dot("data" if k % 2 else "latent", *place) for k, place in enumerate(at)]
     for a, b in combinations(units, 2):
-        if abs(units.index(a) - units.index(b)) != 3:
-            d.arrow(a, b, head=False)
-    d.note("all pairs (but opposite\nones, left out here)", 75, 172)
+        d.arrow(a, b, head=False)
+    d.note("visible or hidden,\nevery two are joined", 75, 172)
     return d
 
 
 def _row(d: Diagram, kind: str, y: float, name: str, n: int = 4) -> list[Box]:
     """One layer of units and its name."""
     d.note(name, 134, y, "start")
-    return [d.dot(kind, 15 + 34 * k, y) for k in range(n)]
+    return [d.dot(kind, 15 + 17 * (4 - n) + 34 * k, y) for k in range(n)]
 
 
 def _between(d: Diagram, above: list[Box], below: list[Box], head: bool = False) -> None:
