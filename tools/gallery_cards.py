@@ -287,3 +287,17 @@ def learned_densities():
         for name, size in (("spirals", 3.6), ("checkerboard", 2.6))
     ]
     return np.concatenate(sheets, 1)
+
+
+@card(
+    "17_classical_energy",
+    "What sixty hidden units of a restricted Boltzmann machine look for in digits: strokes, spots",
+    ("rbm", "binary_mnist"),
+)
+def hidden_units():
+    weight = zoo.load("rbm", "binary_mnist").rbm.weight.detach()
+    strongest = weight[:, weight.norm(dim=0).argsort(descending=True)[:60]]
+    filters = strongest.T.view(-1, 1, 28, 28)
+    shown = 0.5 + 0.5 * filters / filters.abs().amax((1, 2, 3), keepdim=True)
+    sheet = tiles((100 * shown).round(), 101, 10, 48, "energy")
+    return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")

@@ -14,6 +14,7 @@
 | `depth_or_width.py`        | what layers are worth to a VAE of equal parameters                 |
 | `free_bits.py`             | what free bits do for a plain top-down chain                       |
 | `spectral_penalty.py`      | what a penalty on singular values does to a small NVAE             |
+| `negative_phases.py`       | which negatives an RBM learns from, and what a layer above adds    |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
 `runs.py` is what they share.
