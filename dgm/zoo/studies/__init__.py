@@ -12,6 +12,7 @@
 | `many_spheres.py`          | one large sphere, or many small ones                               |
 | `inference_direction.py`   | which layers are used: draws on the way up or down, chain or state |
 | `depth_or_width.py`        | what layers are worth to a VAE of equal parameters                 |
+| `judges.py`                | classifiers of the digits, whose features draws are compared by    |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
 """
