@@ -23,9 +23,9 @@ class Judge(nn.Module):
     --------
     >>> from dgm.distribution.support import Levels
     >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
-    >>> Judge(Levels((1, 2, 2), 17), net, 3).loss(torch.zeros(5, 1, 2, 2).int(), torch.ones(5).int())
-    ... # doctest: +ELLIPSIS
-    tensor([...], grad_fn=<NllLossBackward0>)
+    >>> judge = Judge(Levels((1, 2, 2), 17), net, 3)
+    >>> judge.loss(torch.zeros(5, 1, 2, 2).int(), torch.ones(5).int()).shape
+    torch.Size([5])
     """
 
     def __init__(self, data: Any, net: nn.Module, width: int, classes: int = 10):
@@ -48,4 +48,5 @@ class Judge(nn.Module):
     @torch.no_grad()
     def accuracy(self, x: Tensor, y: Tensor) -> float:
         """Share of pictures whose class is seen."""
-        return torch.cat([self(part).argmax(1) for part in x.split(1000)]).eq(y).double().mean().item()
+        said = torch.cat([self(part).argmax(1) for part in x.split(1000)])
+        return (said == y).double().mean().item()

@@ -27,7 +27,9 @@ class StridedCritic(nn.Module):
     shape : (C, H, W). widths : channels after each halving. hidden : units before the last map.
     """
 
-    def __init__(self, shape: tuple[int, ...], widths: tuple[int, ...] = (32, 64), hidden: int = 128):
+    def __init__(
+        self, shape: tuple[int, ...], widths: tuple[int, ...] = (32, 64), hidden: int = 128
+    ):
         super().__init__()
         height, wide = _smallest(shape, len(widths))
         sizes = (shape[0], *widths)

@@ -93,7 +93,9 @@ def play(
     batches = Batches(train, batch_size, seed, 0, 1, augment)
     factor = schedule_factor(schedule, warmup, steps)
     players = (model.critic, critic_lr or lr), (model.generator, lr)
-    adams = [torch.optim.Adam(net.parameters(), lr=r, betas=betas, fused=True) for net, r in players]
+    adams = [
+        torch.optim.Adam(net.parameters(), lr=r, betas=betas, fused=True) for net, r in players
+    ]
     run = Progress(model, adams[1], average)
     # the loop
     recent: list[Tensor] = []
@@ -119,7 +121,9 @@ def play(
     ends = list(range(width, steps + 1, width))
     means = [sum(pair[0] for pair in run.losses[end - width : end]) / width for end in ends]
     best = run.best_val if run.val_steps else None
-    return Fit(steps, run.seconds(), run.best_step, best, ends, means, run.val_steps, run.val_losses)
+    return Fit(
+        steps, run.seconds(), run.best_step, best, ends, means, run.val_steps, run.val_losses
+    )
 
 
 def _move(adam: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:

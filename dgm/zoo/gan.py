@@ -6,8 +6,8 @@ from torch import nn
 
 from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
-from dgm.gan.gan import GAN
 from dgm.gan.games import Minimax, NonSaturating, RelativisticPair, Wasserstein
+from dgm.gan.gan import GAN
 from dgm.gan.penalties import UnitSlope, ZeroSlope
 from dgm.gan.spectral import spectrally_normalised
 from dgm.nets.mlp import MLP
@@ -15,11 +15,11 @@ from dgm.nets.strided import GrowingGenerator, StridedCritic
 from dgm.train import Fit
 from dgm.train.game import play
 from dgm.train.jitter import Jitter
-from dgm.zoo.entry import Entry, Recipe, Tiny
+from dgm.zoo.entry import Entry, Tiny
 from dgm.zoo.studies.judges import distance_to
 
 CHAPTER = "16_gan"
-BRANCH = ("implicit", "game")
+BRANCH = ("implicit", "adversarial")
 
 
 def _perceptrons(

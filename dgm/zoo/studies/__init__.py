@@ -13,6 +13,8 @@
 | `inference_direction.py`   | which layers are used: draws on the way up or down, chain or state |
 | `depth_or_width.py`        | what layers are worth to a VAE of equal parameters                 |
 | `judges.py`                | classifiers of the digits, whose features draws are compared by    |
+| `draws_by_judge.py`        | the draws of every model of large digits, by one judge             |
+| `ring_coverage.py`         | which games visit all modes of a ring                              |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it.
 """
