@@ -15,7 +15,7 @@ from dgm.nets.strided import GrowingGenerator, StridedCritic
 from dgm.train import Fit
 from dgm.train.game import play
 from dgm.train.jitter import Jitter
-from dgm.zoo.entry import Entry, Tiny
+from dgm.zoo.entry import Entry, Recipe, Tiny
 from dgm.zoo.studies.judges import distance_to
 
 CHAPTER = "16_gan"
@@ -117,12 +117,24 @@ _TINY_PICTURES = Tiny(
     Levels((1, 4, 4), 5),
     dict(latent_dim=3, generator_widths=(4, 6), critic_widths=(5, 3), hidden=7),
 )
+_DIGITS = Recipe(
+    dict(latent_dim=32, hidden=(256, 256), weight=1.0, noise=1.0),
+    dict(steps=2500, batch_size=64, lr=1e-3, average=0.995, schedule="cosine", eval_every=250,
+         moved=0.3, progress=False),
+    play_and_choose, seeds=3,
+)  # fmt: skip
+_MNIST = Recipe(
+    dict(weight=5.0),
+    dict(steps=4500, batch_size=32, lr=1e-3, average=0.998, schedule="cosine", eval_every=500,
+         progress=False),
+    play_and_choose,
+)  # fmt: skip
 
 ENTRIES = (
     Entry(minimax_gan, "G2", _GOODFELLOW, _TINY),
     Entry(nonsaturating_gan, "G2 G4", _GOODFELLOW, _TINY),
     Entry(wasserstein_gan, "G4", _GULRAJANI, _TINY),
     Entry(spectral_gan, "G4", _MIYATO, _TINY),
-    Entry(relativistic_gan, "G4", _HUANG, _TINY),
-    Entry(conv_gan, "G5", _RADFORD, _TINY_PICTURES),
+    Entry(relativistic_gan, "G4", _HUANG, _TINY, {"digits": _DIGITS}),
+    Entry(conv_gan, "G5", _RADFORD, _TINY_PICTURES, {"mnist": _MNIST}),
 )

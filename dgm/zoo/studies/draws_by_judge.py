@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dgm import data, results, zoo
-from dgm.zoo.studies.judges import compared, truth_of
+from dgm import results, zoo
+from dgm.zoo.studies.judges import compared, control, truth_of
 
 FILE = Path(__file__).with_suffix(".json")
 DRAWN, AT_ONCE, SHOWN = 1000, 100, 12
@@ -38,7 +38,7 @@ def shown() -> dict[str, Tensor]:
 def draw(name: str) -> Tensor:
     """Draws (DRAWN, 1, 28, 28) of one model; of one with labels, as many of each class."""
     if name == REAL:
-        return data.load("mnist_test").test[-DRAWN:]
+        return control(DRAWN)
     model, made = zoo.load(name, "mnist"), torch.Generator().manual_seed(0)
     drawn = []
     for _ in range(DRAWN // AT_ONCE):
