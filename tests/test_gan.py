@@ -36,6 +36,12 @@ def test_contract(entry, promise):
     promise(entry)
 
 
+def test_draws_are_decoded_codes_of_the_prior():
+    gan = zoo.get("conv_gan").small()[0]
+    z = gan.prior.sample(4, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(gan.sample(4, generator=torch.Generator().manual_seed(2)), gan.decode(z))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_gan_draws_and_claims_no_density(name):
     model = zoo.get(name).small()[0]

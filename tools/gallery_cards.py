@@ -287,3 +287,13 @@ def learned_densities():
         for name, size in (("spirals", 3.6), ("checkerboard", 2.6))
     ]
     return np.concatenate(sheets, 1)
+
+
+@card(
+    "16_gan",
+    "Forty digits of 28 by 28 pixels, each one pass of a GAN's generator",
+    ("conv_gan", "mnist"),
+)
+def one_pass_digits():
+    x = zoo.load("conv_gan", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
+    return tiles(x, 256, 8, 60, "adversarial")

@@ -31,7 +31,7 @@ class GAN(nn.Module):
 
     There is no density and no bound on one, so there is no method that gives it.
 
-    Own methods: `draw`, `critic_loss`, `generator_loss`.
+    Own methods: `draw`, `critic_loss`, `generator_loss`, `decode`.
 
     Parameters
     ----------
@@ -82,10 +82,9 @@ class GAN(nn.Module):
             u = u + self.noise * bin_width * (torch.rand_like(u) - 0.5)
         return u
 
-    def draw(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def draw(self, n: int) -> Tensor:
         """n fakes (n, *shape) on the critic's scale, with their gradient."""
-        z = self.prior.sample(n, generator=generator)
-        return self.generator(z).reshape(n, *self.data.shape)
+        return self.generator(self.prior.sample(n)).reshape(n, *self.data.shape)
 
     def critic_loss(self, x: Tensor) -> Tensor:
         """What the critic minimises on data x and as many fakes, (B,); no gradient reaches G."""
@@ -109,18 +108,19 @@ class GAN(nn.Module):
         return sum(self.terms(x).values())
 
     @torch.no_grad()
-    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """n draws (n, *shape), as stored: one pass of the generator."""
-        n = self.data.count(n)
+    def decode(self, z: Tensor) -> Tensor:
+        """Codes z (B, *prior) -> x (B, *shape), as stored; modes are put back."""
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
-            if n == 0:
-                u = next(self.parameters()).new_zeros(0, *self.data.shape)
-            else:
-                u = self.draw(n, generator)
+            u = self.generator(z).reshape(len(z), *self.data.shape)
         finally:
             for module, training in modes:
                 module.training = training
         v = self.data.unscaled(u)
-        return self.data.stored(v + 0.5 if hasattr(self.data, "levels") else v)
+        return self.data.stored(v + 0.5 if hasattr(self.data, "levels") else v)  # the nearest level
+
+    def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
+        """n draws (n, *shape), as stored: one pass of the generator."""
+        n = self.data.count(n)
+        return self.decode(self.prior.sample(max(n, 1), generator=generator))[:n]

@@ -19,7 +19,7 @@ def _critic() -> Diagram:
     z, g, fake, real, critic, loss = _nodes(d)
     d.arrow(z, g)
     d.arrow(g, fake)
-    d.note("gradient stops here", 176, 104)
+    d.note("gradient stops here", 110, 108)
     for box in (fake, real):
         d.arrow(box, critic)
     d.arrow(critic, loss, "logits", beside=-7)

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dgm import results, zoo
+from dgm import data, results, zoo
 from dgm.zoo.studies.judges import compared, control, truth_of
 
 FILE = Path(__file__).with_suffix(".json")
@@ -26,12 +26,12 @@ REAL = "real digits"  # the control: other test pictures
 
 
 def load() -> dict[str, dict]:
-    """By model: frechet, precision, recall, draws, and seconds of drawing."""
+    """By model: frechet, precision, recall, draws, seconds of drawing, and `nearest`."""
     return json.loads(FILE.read_text(encoding="utf-8"))["models"]
 
 
 def shown() -> dict[str, Tensor]:
-    """By model: a dozen draws (12, 1, 28, 28), the first ones."""
+    """By model: a dozen draws (12, 1, 28, 28), the first ones; "neighbours": of the GAN's."""
     return load_file(FILE.with_suffix(".safetensors"))
 
 
@@ -48,9 +48,16 @@ def draw(name: str) -> Tensor:
     return torch.cat(drawn)
 
 
+def nearest(x: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
+    """Euclidean distance (N,) to the nearest training picture, pixels in 0 .. 1, and its row."""
+    rows = train.flatten(1).float() / 255
+    return torch.cdist(x.flatten(1).float() / 255, rows).min(1)
+
+
 def main() -> None:
     """Draw from what is missing, and write after each model."""
     found, kept = (load(), shown()) if FILE.exists() else ({}, {})
+    train = data.load("mnist").train
     for name in (REAL, *NAMES):
         if name in found:
             continue
@@ -60,7 +67,11 @@ def main() -> None:
         scores = compared(x, truth_of("mnist"), "mnist")
         found[name] = {k: round(v, 3) for k, v in scores.items()}
         found[name] |= {"draws": len(x), "seconds": seconds}
+        away, rows = nearest(x, train)
+        found[name] |= {"nearest": round(away.median().item(), 3)}
         kept[name] = x[:SHOWN].contiguous()
+        if name == NAMES[0]:
+            kept["neighbours"] = train[rows[:SHOWN]].contiguous()
         said = {"hardware": results.hardware(), "models": found}
         FILE.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
         save_file(kept, FILE.with_suffix(".safetensors"))
