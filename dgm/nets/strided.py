@@ -13,10 +13,11 @@ from torch.nn.functional import leaky_relu, pixel_shuffle
 
 def _smallest(shape: tuple[int, ...], halvings: int) -> tuple[int, int]:
     """Height and width after so many halvings, or a ValueError."""
-    if len(shape) != 3 or halvings < 1 or shape[1] % 2**halvings or shape[2] % 2**halvings:
-        need = f"images (C, H, W) with sides divisible by {2**halvings}"
+    part = 2**halvings
+    if len(shape) != 3 or not halvings or any(side % part for side in shape[1:]):
+        need = f"images (C, H, W) with sides divisible by {part}"
         raise ValueError(f"data must be {need}, got shape {shape}")
-    return shape[1] >> halvings, shape[2] >> halvings
+    return shape[1] // part, shape[2] // part
 
 
 class StridedCritic(nn.Module):

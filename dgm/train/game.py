@@ -22,6 +22,7 @@ from dgm.train.progress import Progress
 
 def _take_in(run: Progress, recent: list[Tensor], score: Callable | None, most: float) -> None:
     """Take in the losses since the last review; divergence? score the averaged weights, keep."""
+    # divergence
     losses = torch.stack(recent).tolist()
     wrong = [i for i, pair in enumerate(losses) if not all(abs(v) <= most for v in pair)]
     finite = all(bool(t.isfinite().all()) for t in run.model.state_dict().values())
@@ -31,6 +32,7 @@ def _take_in(run: Progress, recent: list[Tensor], score: Callable | None, most: 
         at = wrong[0] if wrong else len(losses) - 1
         worst = max(losses[at], key=lambda v: math.inf if math.isnan(v) else abs(v))
         raise TrainingDiverged(run.step + at + 1, worst, run.best_step)
+    # the weights that would be kept
     run.losses += losses
     run.step += len(losses)
     found = None

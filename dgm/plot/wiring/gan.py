@@ -17,6 +17,7 @@ def _critic() -> Diagram:
         heading=True,
     )
     z, g, fake, real, critic, loss = _nodes(d)
+    # what is computed, then where learning arrives
     d.arrow(z, g)
     d.arrow(g, fake)
     d.note("gradient stops here", 110, 108)
@@ -36,6 +37,7 @@ def _generator() -> Diagram:
         heading=True,
     )
     z, g, fake, real, critic, loss = _nodes(d)
+    # what is computed, then where learning arrives
     d.arrow(z, g)
     d.arrow(g, fake)
     for box in (fake, real):

@@ -35,7 +35,7 @@ def shown() -> dict[str, Tensor]:
     return load_file(FILE.with_suffix(".safetensors"))
 
 
-def draw(name: str) -> Tensor:
+def drawn_from(name: str) -> Tensor:
     """Draws (DRAWN, 1, 28, 28) of one model; of one with labels, as many of each class."""
     if name == REAL:
         return control(DRAWN)
@@ -62,7 +62,7 @@ def main() -> None:
         if name in found:
             continue
         start = time.process_time()
-        x = draw(name)
+        x = drawn_from(name)
         seconds = round(time.process_time() - start, 1)
         scores = compared(x, truth_of("mnist"), "mnist")
         found[name] = {k: round(v, 3) for k, v in scores.items()}
