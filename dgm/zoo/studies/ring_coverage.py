@@ -24,7 +24,7 @@ FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 NAMES = ("minimax_gan", "nonsaturating_gan", "wasserstein_gan", "spectral_gan", "relativistic_gan")
 STD = 0.02
-FIT = dict(steps=2000, batch_size=128, lr=1e-3, betas=(0.5, 0.9), progress=False)
+FIT = dict(steps=1500, batch_size=128, lr=1e-3, betas=(0.5, 0.9), progress=False)
 OFTEN = {"wasserstein_gan": 5}  # steps of the critic
 SIZES = dict(latent_dim=4, hidden=(96, 96))
 
