@@ -175,7 +175,7 @@ def note_code(entry: zoo.Entry, data_name: str) -> str:
     if not abs(again.mean - best) <= allowed:
         raise ValueError(f"{file} scores {again}, its recipe saw {best}: retrain with `make train`")
     weights.write_weights(tensors, file, **header | {"code": code})
-    return f"{entry.name} on {data_name}: {again} nats, as its recipe saw; the new code is noted"
+    return f"{entry.name} on {data_name}: {again}, as its recipe saw; the new code is noted"
 
 
 def jobs(which: str, scale: str) -> list[Job]:
