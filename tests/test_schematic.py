@@ -31,6 +31,7 @@ from dgm.plot.wiring import (
     discrete,
     energy,
     flow,
+    gan,
     geometry,
     hierarchical,
     joint,
@@ -124,6 +125,7 @@ CASES = {
     "learned_noise uniform": lambda: flow.learned_noise(nice(GREY, width=4)),
     "stack": lambda: layers.stack(_stack(MaskedBlock(4), MaskedBlock(4), first=7)),
     "stack titled": lambda: layers.stack(Transformer(8, 3, 2), "A Transformer"),
+    "two_players": gan.two_players,
     "stack flow": lambda: layers.stack(nice(Reals((4,)), width=4)),
 }
 DRAWN = {}

@@ -43,6 +43,7 @@ STRIP = {  # system: the words under its draws, in the order of the strip
     "transformer": "Transformer",
     "glow": "Glow",
     "flowpp": "Flow++",
+    "conv_gan": "GAN",
 }
 
 

@@ -301,3 +301,10 @@ def hidden_units():
     shown = 0.5 + 0.5 * filters / filters.abs().amax((1, 2, 3), keepdim=True)
     sheet = tiles((100 * shown).round(), 101, 10, 48, "energy")
     return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
+    "16_gan",
+    "Forty digits of 28 by 28 pixels, each one pass of a GAN's generator",
+    ("conv_gan", "mnist"),
+)
+def one_pass_digits():
+    x = zoo.load("conv_gan", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
+    return tiles(x, 256, 8, 60, "adversarial")

@@ -4,6 +4,9 @@
 |-----------------------|---------------------------------------------------------------------|
 | `divergence.py`       | the alpha-divergences, with both directions of KL as ends           |
 | `frechet.py`          | the Frechet distance of the Gaussians fitted to two samples         |
+| `judge.py`            | a classifier whose features pictures are compared by                |
+| `precision_recall.py` | are draws like data, and all data like some draw?                   |
+| `mode_coverage.py`    | modes of a known mixture that a sample visits                       |
 | `slerp.py`            | interpolation of Gaussian codes along a great circle                |
 | `identity.py`         | does it copy? chimeras, and the share left unexplained              |
 | `principal_angles.py` | do two linear codes span the same directions?                       |

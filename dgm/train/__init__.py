@@ -3,6 +3,7 @@
 | file            | what it holds                                                          |
 |-----------------|------------------------------------------------------------------------|
 | `loop.py`       | `fit`, the loop; `Fit`, what it did; `TrainingDiverged`                |
+| `game.py`       | `play`, the loop of two players                                        |
 | `pace.py`       | how many steps fit into a time                                         |
 | `batches.py`    | the rows of every step, from a seed                                    |
 | `optimize.py`   | learning rates, the optimiser, and what settings are allowed           |

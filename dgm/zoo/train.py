@@ -21,6 +21,7 @@ from dgm.data.download import cache_folder
 from dgm.evaluate import Estimate
 from dgm.train.processes import join
 from dgm.zoo import fingerprint, weights
+from dgm.zoo.studies import judges
 
 Job = tuple[zoo.Entry, str]  # a system and the name of a data set
 
@@ -66,6 +67,11 @@ def train(
     return model, header
 
 
+def _has_likelihood(model: torch.nn.Module) -> bool:
+    """Whether it gives log p(x) or a bound."""
+    return hasattr(model, "log_prob") or hasattr(model, "elbo")
+
+
 def _draws(model: torch.nn.Module) -> int:
     """How often to score each example: once where log p(x) is exact."""
     return 1 if hasattr(model, "log_prob") else 4
@@ -74,8 +80,11 @@ def _draws(model: torch.nn.Module) -> int:
 def scores(model: torch.nn.Module, data_name: str) -> list[float]:
     """Mean test nats and their standard error; of a bound also the mean with 64 draws.
 
-    Of thousands of large pictures a bound is taken once, and the 64 draws on the first 500.
+    Of thousands of large pictures a bound is taken once, and the 64 draws on the first 500. Of a
+    model that only draws: the Frechet distance of its draws by a judge, see `judges.by_draws`.
     """
+    if not _has_likelihood(model):
+        return judges.by_draws(model.eval(), data_name.removesuffix("_test"))
     test = data.load(data_name).test
     many = test.numel() > 1_000_000
     at_once = {"batch_size": 32} if many else {}  # of large pictures a few fit into the cache
@@ -136,14 +145,18 @@ def agreement(name: str, data_name: str) -> tuple[Estimate, float, float]:
     """Validation nats of the stored weights, those their recipe saw, and how far they may differ.
 
     They differ by the noise of a bound and by the rounding of the weights, which costs a model of
-    large pictures up to a thousandth of its nats; on a toy by the noise of another draw.
+    large pictures up to a thousandth of its nats; on a toy by the noise of another draw. Of a model
+    that only draws it is the Frechet distance of its draws.
     """
     entry, model = zoo.get(name), zoo.load(name, data_name)
-    dataset = data.load(entry.data_of(data_name))
+    dataset, best = data.load(entry.data_of(data_name)), zoo.header(name, data_name)["best_val"]
+    if not _has_likelihood(model):
+        again = judges.distance_to(dataset.val, dataset.name)(model)
+        return Estimate(again, 0.0, judges.AT_ONCE), best, 0.1 * best
     val = dataset.val[: entry.recipes[data_name].fit.get("held_out")]
     again = evaluate.nats(model, val, repeats=_draws(model))
     allowed = max(0.3, again.mean / 500) if dataset.levels else 4 * again.standard_error
-    return again, zoo.header(name, data_name)["best_val"], allowed
+    return again, best, allowed
 
 
 def note_code(entry: zoo.Entry, data_name: str) -> str:
@@ -163,7 +176,7 @@ def note_code(entry: zoo.Entry, data_name: str) -> str:
     if not abs(again.mean - best) <= allowed:
         raise ValueError(f"{file} scores {again}, its recipe saw {best}: retrain with `make train`")
     weights.write_weights(tensors, file, **header | {"code": code})
-    return f"{entry.name} on {data_name}: {again} nats, as its recipe saw; the new code is noted"
+    return f"{entry.name} on {data_name}: {again}, as its recipe saw; the new code is noted"
 
 
 def jobs(which: str, scale: str) -> list[Job]:

@@ -17,5 +17,6 @@
 | `sequence.py`       | dilations, gates, LSTM, Transformer                             |
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
 | `energy.py`         | Boltzmann machines and their stacks                             |
+| `gan.py`            | two players, and which gradient goes where                      |
 | `layers.py`         | the layers of any network                                       |
 """

@@ -15,6 +15,9 @@
 | `free_bits.py`             | what free bits do for a plain top-down chain                       |
 | `spectral_penalty.py`      | what a penalty on singular values does to a small NVAE             |
 | `negative_phases.py`       | which negatives an RBM learns from, and what a layer above adds    |
+| `judges.py`                | classifiers of the digits, whose features draws are compared by    |
+| `draws_by_judge.py`        | the draws of every model of large digits, by one judge             |
+| `ring_coverage.py`         | which games visit all modes of a ring                              |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
 `runs.py` is what they share.
