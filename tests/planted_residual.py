@@ -11,10 +11,19 @@ from dgm.residual.log_det import DenseLogDet, SeriesLogDet
 from dgm.residual.n_terms import GeometricTerms, PoissonTerms
 from dgm.residual.spectral import SpectralConv2d, SpectralLayer
 
-_NORM, _BELOW = "norm_of_a_convolution_is_that_of_its_dense_matrix", "layers_are_below_their_coefficient"
-_FIXED, _ROULETTE = "fixed_terms_average_to_the_truncated_series", "roulette_averages_to_the_whole_series"
+_NORM, _BELOW = (
+    "norm_of_a_convolution_is_that_of_its_dense_matrix",
+    "layers_are_below_their_coefficient",
+)
+_FIXED, _ROULETTE = (
+    "fixed_terms_average_to_the_truncated_series",
+    "roulette_averages_to_the_whole_series",
+)
 _WEIGHTS = "weights_of_the_roulette_are_one_over_the_frequency_of_the_term"
-_SLOPES, _GRADIENT = "slopes_of_activations_are_at_most_one", "neumann_gradient_averages_to_the_exact_one"
+_SLOPES, _GRADIENT = (
+    "slopes_of_activations_are_at_most_one",
+    "neumann_gradient_averages_to_the_exact_one",
+)
 _INVERSE = "inverse_undoes_the_block_at_the_rate_of_its_constant"
 
 

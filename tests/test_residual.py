@@ -75,9 +75,7 @@ def norm_of_a_convolution_is_that_of_its_dense_matrix():
             torch.linalg.matrix_norm(matrix, 2).item(), rel=1e-4
         )
         u = torch.randn(1, *layer.run(layer.v, layer.weight).shape[1:])
-        torch.testing.assert_close(
-            layer.adjoint(u, layer.weight).flatten(), matrix.T @ u.flatten()
-        )
+        torch.testing.assert_close(layer.adjoint(u, layer.weight).flatten(), matrix.T @ u.flatten())
 
 
 def layers_are_below_their_coefficient():
@@ -380,9 +378,7 @@ def test_no_terms_at_all_count_nothing():
 
 
 def test_training_estimates_and_evaluation_is_exact():
-    block = ResidualBlock(
-        Matrix(contraction()), SeriesLogDet(FixedTerms(1)), DenseLogDet()
-    )
+    block = ResidualBlock(Matrix(contraction()), SeriesLogDet(FixedTerms(1)), DenseLogDet())
     exact = torch.eye(6).add(block.net.matrix).slogdet()[1]
     x = torch.randn(4, 6)
     torch.testing.assert_close(block.eval()(x)[1], exact.expand(4))

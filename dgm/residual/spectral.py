@@ -55,7 +55,9 @@ class SpectralLayer(nn.Module):
             raise ValueError(f"n_steps and n_eval must be at least 1, got {n_steps} and {n_eval}")
         self.n_steps, self.n_eval = n_steps, n_eval
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(torch.zeros(bias_shape))
-        self.register_buffer("v", normalize(torch.randn(1, *in_shape).flatten(1)).view(1, *in_shape))
+        self.register_buffer(
+            "v", normalize(torch.randn(1, *in_shape).flatten(1)).view(1, *in_shape)
+        )
         self.held = None  # see `held`
 
     def run(self, x: Tensor, weight: Tensor) -> Tensor:

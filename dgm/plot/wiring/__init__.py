@@ -16,5 +16,6 @@
 | `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling     |
 | `sequence.py`       | dilations, gates, LSTM, Transformer                             |
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
+| `residual.py`       | one step three times, a dense block                             |
 | `layers.py`         | the layers of any network                                       |
 """
