@@ -78,16 +78,16 @@ class ResidualBlock(nn.Module):
             It still moved by more after ``max_iter`` steps, or to infinity; with the numbers.
         """
         tol = 64 * torch.finfo(z.dtype).eps if tol is None else tol
-        x, moved = z, 0.0
+        x, moved, steps = z, 0.0, 0
         with self.held(self.net):
-            for step in range(max_iter):
-                before, x = x, z - self.net(x)
+            while steps < max_iter:
+                before, x, steps = x, z - self.net(x), steps + 1
                 moved = ((x - before).abs() / (1 + x.abs())).max().item() if len(x) else 0.0
                 if moved <= tol:
                     return x
                 if not moved < 1e30:
                     break
         raise NotContracting(
-            f"the inverse did not converge: after {step + 1} steps x still moves by {moved:.2g}, "
+            f"the inverse did not converge: after {steps} steps x still moves by {moved:.2g}, "
             f"more than {tol:.2g}; is the Lipschitz constant of the net below 1?"
         )

@@ -33,7 +33,7 @@ class UnbiasedBound(nn.Module):
         self.model.start_from(x)
 
     def elbo(self, x: Tensor) -> Tensor:
-        """Unbiased estimate of a lower bound on log P(x) (B,), nats: over noise, signs, roulette."""
+        """Unbiased estimate of a lower bound on log P(x) (B,), nats."""
         return self.model.elbo(x)
 
     def loss(self, x: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def _stack(
     """
     counts = [data.count(n, "blocks", least=1) for n in blocks]
     small = data.dims <= EXACT_DIMS
-    in_eval = DenseLogDet() if small else SeriesLogDet(GeometricTerms(0.5, n_exact=10))
+    in_eval = DenseLogDet() if small else SeriesLogDet(GeometricTerms(0.5, n_exact=5))
 
     def steps(n: int, channels: int, place: tuple[int, ...]) -> list[nn.Module]:
         layers = []
@@ -186,16 +186,16 @@ def jitter_and_fit(
 
 
 _DIGITS_FIT = dict(
-    clip_norm=1.0, progress=False, steps=1400, lr=3e-3, weight_decay=0.1, warmup=50,
-    average=0.995, eval_every=350, shift=0.3,
+    clip_norm=1.0, progress=False, steps=800, lr=4e-3, weight_decay=0.1, warmup=50,
+    average=0.99, eval_every=400, shift=0.3,
 )  # fmt: skip
 _MNIST_FIT = dict(
-    clip_norm=1.0, progress=False, steps=5000, batch_size=16, lr=3e-3, weight_decay=0.01,
-    warmup=200, average=0.999, eval_every=1250, held_out=500,
+    clip_norm=1.0, progress=False, steps=1300, batch_size=16, lr=3e-3, weight_decay=0.01,
+    warmup=100, average=0.995, eval_every=650, held_out=150,
 )  # fmt: skip
 _IMAGES = Levels((1, 4, 4), 5)
 
-_ON_DIGITS = dict(blocks=(6,), depth=2, noise_width=64, noise_dropout=0.2, flat=True)
+_ON_DIGITS = dict(blocks=(4,), depth=2, noise_width=64, noise_dropout=0.2, flat=True)
 
 ENTRIES = (
     Entry(
@@ -209,7 +209,7 @@ ENTRIES = (
         ("Chen, Behrmann, Duvenaud and Jacobsen (2019)", "https://arxiv.org/abs/1906.02735"),
         Tiny(_IMAGES, dict(blocks=(2,), width=8, noise_width=4, flat=True), std=0.1),
         dict(
-            digits=Recipe(_ON_DIGITS | dict(width=192), _DIGITS_FIT, jitter_and_fit, seeds=3),
+            digits=Recipe(_ON_DIGITS | dict(width=256), _DIGITS_FIT, jitter_and_fit, seeds=3),
             mnist=Recipe(dict(blocks=(4, 4), width=44, n_exact=1, noise_width=64), _MNIST_FIT),
         ),
     ),
@@ -217,6 +217,6 @@ ENTRIES = (
         i_densenet, "N12",
         ("Perugachi-Diaz, Tomczak and Bhulai (2021)", "https://arxiv.org/abs/2102.02694"),
         Tiny(_IMAGES, dict(blocks=(2,), grown=6, flat=True), std=0.1),
-        dict(digits=Recipe(_ON_DIGITS | dict(grown=44), _DIGITS_FIT, jitter_and_fit, seeds=3)),
+        dict(digits=Recipe(_ON_DIGITS | dict(grown=58), _DIGITS_FIT, jitter_and_fit, seeds=3)),
     ),
 )  # fmt: skip

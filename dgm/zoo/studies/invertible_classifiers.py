@@ -28,7 +28,7 @@ from dgm.train import fit
 
 FILE = Path(__file__).with_suffix(".json")
 BODIES, SEEDS = ("affine", "additive", "i-ResNet", "unconstrained"), range(3)
-FIT = dict(steps=500, batch_size=64, lr=2e-3, weight_decay=0.05, warmup=30, clip_norm=1.0)
+FIT = dict(steps=200, batch_size=64, lr=4e-3, weight_decay=0.05, warmup=30, clip_norm=1.0)
 
 
 class _Added(nn.Module):
