@@ -190,8 +190,8 @@ _DIGITS_FIT = dict(
     average=0.99, eval_every=400, shift=0.3,
 )  # fmt: skip
 _MNIST_FIT = dict(
-    clip_norm=1.0, progress=False, steps=1300, batch_size=16, lr=3e-3, weight_decay=0.01,
-    warmup=100, average=0.995, eval_every=650, held_out=150,
+    clip_norm=1.0, progress=False, steps=800, batch_size=16, lr=3e-3, weight_decay=0.01,
+    warmup=100, average=0.99, eval_every=400, held_out=100,
 )  # fmt: skip
 _IMAGES = Levels((1, 4, 4), 5)
 
@@ -217,6 +217,5 @@ ENTRIES = (
         i_densenet, "N12",
         ("Perugachi-Diaz, Tomczak and Bhulai (2021)", "https://arxiv.org/abs/2102.02694"),
         Tiny(_IMAGES, dict(blocks=(2,), grown=6, flat=True), std=0.1),
-        dict(digits=Recipe(_ON_DIGITS | dict(grown=58), _DIGITS_FIT, jitter_and_fit, seeds=3)),
     ),
 )  # fmt: skip
