@@ -287,3 +287,15 @@ def learned_densities():
         for name, size in (("spirals", 3.6), ("checkerboard", 2.6))
     ]
     return np.concatenate(sheets, 1)
+
+
+@card(
+    "14_residual_flows",
+    "Forty small digits that a residual flow drew, each block undone by a fixed point",
+    ("residual_flow", "digits"),
+)
+def undone():
+    model, levels = zoo.load("residual_flow", "digits"), data.kind("digits").levels
+    made = torch.Generator().manual_seed(5)
+    drawn = model.sample(40, temperature=0.7, generator=made)
+    return tiles(drawn, levels, 8, 60, "flow", gap=0)
