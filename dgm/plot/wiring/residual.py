@@ -51,6 +51,7 @@ def dense_block(net: nn.Module) -> Schematic:
         f"x of {channels} channels; each of {len(grows)} layers reads all that came before, and "
         f"what it makes is put beside it, both weighted; a last layer gives {channels} channels.",
     )
+    # what comes in, what each layer puts beside it
     above, width = d.node("data", f"$x$: {channels}", 90, 24, 90), channels
     for k, grow in enumerate(grows):
         y = 24 + 92 * k
@@ -64,6 +65,7 @@ def dense_block(net: nn.Module) -> Schematic:
         d.note("× $η_1$", 60, y + 56)
         d.note("× $η_2$", 262, y + 79)
         above = beside
+    # back to as many channels as came in
     end = d.node("network", f"last layer: {last.weight.shape[0]}", 90, above.y + 62, 130)
     d.arrow(above, end)
     return panels(d)
