@@ -41,9 +41,13 @@ from dgm.plot.wiring import (
     pixel,
     pixel_order,
     posterior,
+    residual,
     sequence,
     vae,
 )
+from dgm.residual.contractive import DenseContractive
+from dgm.residual.lip_swish import ConcatLipSwish
+from dgm.residual.spectral import SpectralLinear
 from dgm.zoo.flow import flowpp, glow, nice, realnvp
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -57,6 +61,13 @@ def _made(width=8):
 
 def _stack(*parts, first=3):
     return CausalStack(1, (1, 8, 8), 4, parts, first=first)
+
+
+def _dense_net(depth=2):
+    def layer(i, n_in, n_out, coefficient):
+        return SpectralLinear(n_in, n_out, coefficient)
+
+    return DenseContractive(8, 6, depth, layer, ConcatLipSwish, 0.9)
 
 
 def _hierarchies():
@@ -123,6 +134,8 @@ CASES = {
     "multiscale flowpp": lambda: flow.multiscale(flowpp(GREY, steps=(2, 3), width=4)),
     "learned_noise": lambda: flow.learned_noise(flowpp(GREY, steps=(1,), width=4)),
     "learned_noise uniform": lambda: flow.learned_noise(nice(GREY, width=4)),
+    "residual_steps": residual.residual_steps,
+    "dense_block": lambda: residual.dense_block(_dense_net()),
     "stack": lambda: layers.stack(_stack(MaskedBlock(4), MaskedBlock(4), first=7)),
     "stack titled": lambda: layers.stack(Transformer(8, 3, 2), "A Transformer"),
     "two_players": gan.two_players,

@@ -308,3 +308,12 @@ def hidden_units():
 def one_pass_digits():
     x = zoo.load("conv_gan", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
     return tiles(x, 256, 8, 60, "adversarial")
+    "14_residual_flows",
+    "Forty small digits that a residual flow drew, each block undone by a fixed point",
+    ("residual_flow", "digits"),
+)
+def undone():
+    model, levels = zoo.load("residual_flow", "digits"), data.kind("digits").levels
+    made = torch.Generator().manual_seed(5)
+    drawn = model.sample(40, temperature=0.7, generator=made)
+    return tiles(drawn, levels, 8, 60, "flow", gap=0)

@@ -18,5 +18,6 @@
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
 | `energy.py`         | Boltzmann machines and their stacks                             |
 | `gan.py`            | two players, and which gradient goes where                      |
+| `residual.py`       | one step three times, a dense block                             |
 | `layers.py`         | the layers of any network                                       |
 """
