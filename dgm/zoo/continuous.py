@@ -1,0 +1,213 @@
+"""Structured and continuous flows of chapter 15: splines, masked autoregressive, Sylvester, FFJORD.
+
+Of `Levels` each is wrapped in `Dequantize` and offers bounds; of `Reals` it has an exact density.
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from dgm.continuous.ffjord import FFJORD
+from dgm.continuous.ode_layer import ODELayer
+from dgm.continuous.solver import Solver
+from dgm.continuous.trace import ExactTrace
+from dgm.distribution.normal import StandardNormal
+from dgm.distribution.support import Levels, Reals
+from dgm.flow.actnorm import ActNorm
+from dgm.flow.convolution_exponential import ConvolutionExponential
+from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
+from dgm.flow.elementwise import Flatten, Logit, Permute
+from dgm.flow.flow import Flow
+from dgm.flow.generalised_sylvester import AsPicture, GeneralisedSylvester
+from dgm.flow.invertible_conv import InvertibleConv1x1
+from dgm.flow.marginal import MarginalLogit
+from dgm.flow.masked_autoregressive import MaskedAutoregressive
+from dgm.flow.multiscale import Multiscale
+from dgm.flow.spline import RationalQuadratic, ScaleAndShift
+from dgm.flow.transform_coupling import TransformCoupling
+from dgm.nets.gated_pixelcnn import GatedPixelCNN
+from dgm.nets.masked_mlp import MaskedMLP
+from dgm.nets.mlp import MLP, ResidualMLP
+from dgm.nets.raster import RasterNetwork
+from dgm.nets.resnet import ResNet
+from dgm.nets.time_mlp import TimeMLP
+from dgm.zoo.entry import Entry, Tiny
+
+CHAPTER = "15_structured_and_continuous_flows"
+BRANCH = ("explicit", "exact", "flow")
+
+# --- what the systems share -----------------------------------------------------------------------
+
+
+def _by_level(data: Levels | Reals, steps: Sequence[int], step: Callable) -> list[nn.Module]:
+    """``steps[i]`` steps at level i of a picture, or all in a row on a vector of even length.
+
+    ``step(channels, place)`` gives the layers of one.
+    """
+    counts = [data.count(n, "steps") for n in steps]
+    if len(data.shape) == 1 and data.dims % 2 == 0:
+        return [layer for _ in range(sum(counts)) for layer in step(data.dims, ())]
+    if len(data.shape) != 3 or not steps or any(side % 2 ** len(steps) for side in data.shape[1:]):
+        raise ValueError(
+            f"data must be vectors of even length, or images that can be halved {len(steps)} "
+            f"times; got shape {data.shape}"
+        )
+    channels, height, width = data.shape
+    levels = []
+    for i, n in enumerate(counts):
+        place = (height >> (i + 1), width >> (i + 1))
+        levels.append([layer for _ in range(n) for layer in step(channels << (i + 2), place)])
+    return [Multiscale(data.shape, levels)]
+
+
+def _noise_of(data: Levels, width: int, dropout: float) -> nn.Module | None:
+    """Learned noise of a network of this width; None for none, which is uniform noise."""
+    if not width:
+        return None
+    encoder = nn.Sequential(nn.Flatten(), MLP(data.dims, width, (width,), dropout), nn.SiLU())
+    last = MLP(width, 2 * data.dims, (), zero_last=True)
+    halves = nn.Unflatten(1, (2 * data.shape[0], *data.shape[1:]))
+    return FlowNoise(
+        encoder, [ConditionalAffine(nn.Sequential(nn.Dropout(dropout), last, halves))], data
+    )
+
+
+def _opened(data: Levels, marginals: bool) -> nn.Module:
+    """The layer that opens the box of the levels."""
+    return MarginalLogit(data.shape, data.levels) if marginals else Logit(data.levels)
+
+
+def _over(
+    data: Levels | Reals, layers: list[nn.Module], marginals: bool, noise_width: int,
+    noise_dropout: float,
+) -> nn.Module:  # fmt: skip
+    """The layers over a standard normal; levels get a logit before them and are dequantised."""
+    base, reals = StandardNormal((data.dims,)), Reals(data.shape)
+    if isinstance(data, Reals):
+        return Flow(layers, base, reals)
+    flow = Flow([_opened(data, marginals), *layers], base, reals)
+    return Dequantize(flow, data, _noise_of(data, noise_width, noise_dropout))
+
+
+# --- the systems ----------------------------------------------------------------------------------
+
+
+def spline_flow(
+    data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, bins: int = 8,
+    bound: float = 5.0, dropout: float = 0.0, noise_width: int = 0, noise_dropout: float = 0.0,
+    marginals: bool = True,
+) -> nn.Module:  # fmt: skip
+    """Neural spline flow: Glow's stack with rational-quadratic splines in its couplings.
+
+    Note: the paper's pictures have no histograms (``marginals``) and no learned noise.
+    """
+    spline = RationalQuadratic(bins, bound)
+
+    def step(channels: int, place: tuple[int, ...]) -> list[nn.Module]:
+        half = channels // 2
+        sizes = half, half * spline.size, width
+        if place:
+            net = ResNet(*sizes, blocks=2, dropout=dropout, positions=place)
+        else:
+            net = ResidualMLP(*sizes, blocks=1, dropout=dropout)
+        mixing = InvertibleConv1x1(channels)
+        return [ActNorm(channels), mixing, TransformCoupling(net, spline)]
+
+    return _over(data, _by_level(data, steps, step), marginals, noise_width, noise_dropout)
+
+
+def maf(
+    data: Levels | Reals, layers: int = 5, width: int = 64, blocks: int = 2, bins: int = 8,
+    bound: float = 5.0, dropout: float = 0.0, noise_width: int = 0, noise_dropout: float = 0.0,
+    marginals: bool = True,
+) -> nn.Module:  # fmt: skip
+    """Masked autoregressive flow: each entry through a map chosen by those before, order reversed.
+
+    Note: ``bins`` of a spline; 0 is the paper's affine map. The networks are masked perceptrons, or
+    gated masked convolutions of ``blocks`` layers where ``blocks`` is not 0 and pictures are grey.
+    """
+    count = data.count(layers, "layers", least=1)
+    transform = RationalQuadratic(bins, bound) if bins else ScaleAndShift()
+    grey = blocks and len(data.shape) == 3 and data.shape[0] == 1
+    stack: list[nn.Module] = [Flatten(data.shape)]
+    for k in range(count):
+        if grey:
+            seen = GatedPixelCNN(2, (2, *data.shape[1:]), width, blocks, dropout=dropout)
+            net = RasterNetwork(seen, data.shape[1:], transform.size, dropout)
+        else:
+            net = MaskedMLP(data.dims, transform.size, width, dropout=dropout)
+        between = [Permute(data.dims)] if k else []
+        stack += [*between, ActNorm(data.dims), MaskedAutoregressive(net, transform)]
+    return _over(data, stack, marginals, noise_width, noise_dropout)
+
+
+def generalised_sylvester(
+    data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 16, blocks: int = 1,
+    dropout: float = 0.0, noise_width: int = 0, noise_dropout: float = 0.0, marginals: bool = True,
+) -> nn.Module:  # fmt: skip
+    """Generalised Sylvester flow: masked steps in a basis that a convolution exponential chose.
+
+    Note: a vector is a picture of one row, and is not squeezed.
+    """
+
+    def step(channels: int, place: tuple[int, ...]) -> list[nn.Module]:
+        net = GatedPixelCNN(channels, (channels, *place), width, blocks, dropout=dropout)
+        basis = ConvolutionExponential(channels)
+        mixing = InvertibleConv1x1(channels)
+        return [ActNorm(channels), mixing, GeneralisedSylvester(basis, net, channels)]
+
+    if len(data.shape) == 1:
+        row = (1, 1, data.dims)
+        counts = [data.count(n, "steps") for n in steps]
+        layers = [layer for _ in range(sum(counts)) for layer in step(1, row[1:])]
+        layers = [AsPicture(row), *layers, Flatten(row)]
+    else:
+        layers = _by_level(data, steps, step)
+    return _over(data, layers, marginals, noise_width, noise_dropout)
+
+
+def ffjord(
+    data: Levels | Reals, width: int = 64, solver_steps: int = 8, kinetic: float = 0.0,
+    dropout: float = 0.0, noise_width: int = 0, noise_dropout: float = 0.0, marginals: bool = True,
+) -> nn.Module:  # fmt: skip
+    """FFJORD: a differential equation with a free field, its divergence exact by a closed form.
+
+    Note: the solver takes ``solver_steps`` steps of order four; for others see `Solver`.
+    """
+    steps = data.count(solver_steps, "solver_steps", least=1)
+    field = TimeMLP(data.dims, width, dropout)
+    ode = ODELayer(field, ExactTrace(), Solver("rk4", steps=steps))
+    base, reals = StandardNormal((data.dims,)), Reals(data.shape)
+    if isinstance(data, Reals):
+        return FFJORD(ode, base, reals, [Flatten(data.shape)], kinetic)
+    before = [_opened(data, marginals), Flatten(data.shape), ActNorm(data.dims)]
+    flow = FFJORD(ode, base, reals, before, kinetic)
+    return Dequantize(flow, data, _noise_of(data, noise_width, noise_dropout))
+
+
+# --- recipes --------------------------------------------------------------------------------------
+
+_PICTURES, _STEPS = Levels((1, 4, 4), 5), dict(steps=(1, 1), width=6)
+
+ENTRIES = (
+    Entry(
+        spline_flow, "N13",
+        ("Durkan, Bekasov, Murray and Papamakarios (2019)", "https://arxiv.org/abs/1906.04032"),
+        Tiny(_PICTURES, _STEPS | dict(bins=3, noise_width=6), std=0.1),
+    ),
+    Entry(
+        maf, "N13",
+        ("Papamakarios, Pavlakou and Murray (2017)", "https://arxiv.org/abs/1705.07057"),
+        Tiny(_PICTURES, dict(layers=2, width=6, blocks=1, bins=3), std=0.1),
+    ),
+    Entry(
+        generalised_sylvester, "N13",
+        ("Hoogeboom, Garcia Satorras, Tomczak, Welling (2020)", "https://arxiv.org/abs/2006.01910"),
+        Tiny(_PICTURES, dict(steps=(2,), width=6), std=0.1),
+    ),
+    Entry(
+        ffjord, "N6",
+        ("Grathwohl, Chen, Bettencourt et al. (2019)", "https://arxiv.org/abs/1810.01367"),
+        Tiny(_PICTURES, dict(width=8, solver_steps=10), std=0.03),
+    ),
+)  # fmt: skip
