@@ -101,7 +101,7 @@ class ConvolutionExponential(nn.Module):
         """x (B, C, H, W) -> z (B, C, H, W) and log|det dz/dx| (B,), nats, exact."""
         kernel = self.bounded()
         middle = kernel.shape[-1] // 2
-        trace = x[0, 0].numel() * kernel[:, :, middle, middle].diagonal().sum()
+        trace = x.shape[2] * x.shape[3] * kernel[:, :, middle, middle].diagonal().sum()
         return convolution_series(x, kernel), trace.expand(len(x))
 
     def inverse(self, z: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class EmergingConvolution(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, C, H, W) -> z (B, C, H, W) and log|det dz/dx| (B,), nats, exact."""
         z = self._one(self._one(x, 0).flip(1, 2, 3), 1).flip(1, 2, 3)
-        return z, (x[0, 0].numel() * self.log_scale.sum()).expand(len(x))
+        return z, (x.shape[2] * x.shape[3] * self.log_scale.sum()).expand(len(x))
 
     def _undo_one(self, z: Tensor, k: int) -> Tensor:
         """Solve one masked convolution: as a matrix, pixels first, it is lower triangular."""

@@ -89,7 +89,7 @@ class GeneralisedSylvester(nn.Module):
         """
         target = self.basis(z)[0]  # u + f(u)
         u = torch.zeros_like(target)
-        for place in range(z[0, 0].numel()):
+        for place in range(z.shape[2] * z.shape[3]):
             i, j = divmod(place, z.shape[3])
             t, r, c = (n[:, :, i, j] for n in self._numbers(u))  # of earlier places, all final
             value = self._solve(target[:, :, i, j] - t, r, c, max_iter)

@@ -64,14 +64,14 @@ class TimeMLP(nn.Module):
         nn.init.zeros_(self.third.bias)
         sizes = (width, width, width, width, 1, features)
         self.sizes = sizes
-        self.clock = nn.Sequential(nn.Linear(9, 32), nn.SiLU(), nn.Linear(32, sum(sizes)))
+        self.clock = nn.Sequential(nn.Linear(5, 32), nn.SiLU(), nn.Linear(32, sum(sizes)))
         nn.init.normal_(self.clock[2].weight, std=0.01)
         nn.init.zeros_(self.clock[2].bias)
 
     def _times(self, t: Tensor, z: Tensor) -> tuple[Tensor, ...]:
         """Gates and shifts of both layers, slope b and shift c, at time t: (1 or B, ...)."""
         t = torch.as_tensor(t, dtype=z.dtype, device=z.device).reshape(-1, 1)
-        waves = torch.arange(1, 5, dtype=z.dtype, device=z.device) * math.pi * t
+        waves = torch.arange(1, 3, dtype=z.dtype, device=z.device) * math.pi * t
         said = self.clock(torch.cat((2 * t - 1, waves.sin(), waves.cos()), 1))
         g1, s1, g2, s2, b, c = said.split(self.sizes, 1)
         return 1 + g1, s1, 1 + g2, s2, b, c

@@ -4,10 +4,12 @@ Of `Levels` each is wrapped in `Dequantize` and offers bounds; of `Reals` it has
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import nn
 
 from dgm.continuous.ffjord import FFJORD
+from dgm.continuous.flow_matching import FlowMatching, round_way, straight_way
 from dgm.continuous.ode_layer import ODELayer
 from dgm.continuous.solver import Solver
 from dgm.continuous.trace import ExactTrace
@@ -31,7 +33,8 @@ from dgm.nets.mlp import MLP, ResidualMLP
 from dgm.nets.raster import RasterNetwork
 from dgm.nets.resnet import ResNet
 from dgm.nets.time_mlp import TimeMLP
-from dgm.zoo.entry import Entry, Tiny
+from dgm.train import Fit, fit
+from dgm.zoo.entry import Entry, Recipe, Tiny, start_and_fit
 
 CHAPTER = "15_structured_and_continuous_flows"
 BRANCH = ("explicit", "exact", "flow")
@@ -187,6 +190,54 @@ def ffjord(
 
 # --- recipes --------------------------------------------------------------------------------------
 
+
+def match_and_fit(
+    model: nn.Module,
+    dataset: Any,
+    seed: int,
+    *,
+    match: dict[str, Any],
+    round_ways: bool = False,
+    held_out: int | None = None,
+    scored: int | None = None,
+    **settings: Any,
+) -> Fit:
+    """Learn the field by flow matching with settings ``match``, then by likelihood with the rest.
+
+    A recipe's test score is taken on the first ``scored`` test examples, on all where that is None
+    (train.py reads it).
+    """
+    if hasattr(model, "start_from"):
+        model.start_from(dataset.train)
+    way = round_way if round_ways else straight_way
+    shared = {k: v for k, v in settings.items() if k in ("clip_norm", "progress", "batch_size")}
+    fit(FlowMatching(model, way), dataset.train, seed=seed, **shared | match)
+    return fit(model, dataset.train, val=dataset.val[:held_out], seed=seed + 1000, **settings)
+
+
+def fit_scored(model: nn.Module, dataset: Any, seed: int, *, scored: int, **settings: Any) -> Fit:
+    """`start_and_fit`; the test score is taken on the first ``scored`` test examples (train.py)."""
+    return start_and_fit(model, dataset, seed, **settings)
+
+
+_FIT_15 = dict(clip_norm=1.0, progress=False)
+_DIGITS_15 = dict(_FIT_15, lr=2e-3, weight_decay=0.1, warmup=50, average=0.998)
+_NOISY_15 = dict(marginals=False, noise_width=64, noise_dropout=0.2)
+_PLANE_DATA = dict(n=50_000, seed=1)  # other points than the test set of the chapter
+_PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300)
+
+
+def _on_digits_15(steps: int, **sizes: float | Sequence[int]) -> Recipe:
+    """A recipe of 8 by 8 digits, with learned noise."""
+    return Recipe(_NOISY_15 | sizes, dict(_DIGITS_15, steps=steps), seeds=3)
+
+
+def _on_planes(steps: int, **sizes: float | Sequence[int]) -> dict[str, Recipe]:
+    """Recipes of three laws of the plane."""
+    of_one = Recipe(sizes, dict(_PLANE_FIT, steps=steps), data=_PLANE_DATA)
+    return dict.fromkeys(("moons", "spirals", "checkerboard"), of_one)
+
+
 _PICTURES, _STEPS = Levels((1, 4, 4), 5), dict(steps=(1, 1), width=6)
 
 ENTRIES = (
@@ -194,20 +245,39 @@ ENTRIES = (
         spline_flow, "N13",
         ("Durkan, Bekasov, Murray and Papamakarios (2019)", "https://arxiv.org/abs/1906.04032"),
         Tiny(_PICTURES, _STEPS | dict(bins=3, noise_width=6), std=0.1),
+        dict(
+            digits=_on_digits_15(650, steps=(4, 4), width=28, bound=4.0, dropout=0.2),
+            **_on_planes(1500, steps=(3,), width=64, bins=24),
+            mnist=Recipe(
+                dict(steps=(4, 4), noise_width=64, width=32),
+                dict(
+                    _FIT_15, steps=2200, batch_size=16, lr=3e-3, warmup=150, average=0.998,
+                    weight_decay=0.01, eval_every=1000, held_out=500, scored=2000,
+                ),
+                fit_scored,
+            ),
+        ),
     ),
     Entry(
         maf, "N13",
         ("Papamakarios, Pavlakou and Murray (2017)", "https://arxiv.org/abs/1705.07057"),
         Tiny(_PICTURES, dict(layers=2, width=6, blocks=1, bins=3), std=0.1),
+        dict(
+            digits=_on_digits_15(
+                750, layers=1, width=32, blocks=4, bins=16, bound=4.0, dropout=0.4
+            ),
+            **_on_planes(1500, layers=4, width=64, bins=16),
+        ),
     ),
     Entry(
         generalised_sylvester, "N13",
         ("Hoogeboom, Garcia Satorras, Tomczak, Welling (2020)", "https://arxiv.org/abs/2006.01910"),
         Tiny(_PICTURES, dict(steps=(2,), width=6), std=0.1),
+        dict(digits=_on_digits_15(400, steps=(4, 2), width=24, dropout=0.1)),
     ),
     Entry(
         ffjord, "N6",
         ("Grathwohl, Chen, Bettencourt et al. (2019)", "https://arxiv.org/abs/1810.01367"),
-        Tiny(_PICTURES, dict(width=8, solver_steps=10), std=0.03),
+        Tiny(_PICTURES, dict(width=8, solver_steps=12), std=0.03),
     ),
 )  # fmt: skip
