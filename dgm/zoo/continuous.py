@@ -4,12 +4,10 @@ Of `Levels` each is wrapped in `Dequantize` and offers bounds; of `Reals` it has
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from torch import nn
 
 from dgm.continuous.ffjord import FFJORD
-from dgm.continuous.flow_matching import FlowMatching, round_way, straight_way
 from dgm.continuous.ode_layer import ODELayer
 from dgm.continuous.solver import Solver
 from dgm.continuous.trace import ExactTrace
@@ -17,24 +15,24 @@ from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
 from dgm.flow.actnorm import ActNorm
 from dgm.flow.convolution_exponential import ConvolutionExponential
-from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
-from dgm.flow.elementwise import Flatten, Logit, Permute
-from dgm.flow.flow import Flow
+from dgm.flow.dequantize import Dequantize
+from dgm.flow.elementwise import Flatten, Permute
 from dgm.flow.generalised_sylvester import AsPicture, GeneralisedSylvester
 from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.marginal import MarginalLogit
 from dgm.flow.masked_autoregressive import MaskedAutoregressive
 from dgm.flow.multiscale import Multiscale
+from dgm.flow.normal_scores import NormalScores
 from dgm.flow.spline import RationalQuadratic, ScaleAndShift
 from dgm.flow.transform_coupling import TransformCoupling
 from dgm.nets.gated_pixelcnn import GatedPixelCNN
 from dgm.nets.masked_mlp import MaskedMLP
-from dgm.nets.mlp import MLP, ResidualMLP
+from dgm.nets.mlp import ResidualMLP
 from dgm.nets.raster import RasterNetwork
 from dgm.nets.resnet import ResNet
 from dgm.nets.time_mlp import TimeMLP
-from dgm.train import Fit, fit
-from dgm.zoo.entry import Entry, Recipe, Tiny, start_and_fit
+from dgm.zoo.dequantised import noise_of, opened, over_normal
+from dgm.zoo.entry import Entry, Recipe, Tiny
+from dgm.zoo.matching import fit_scored, match_and_fit
 
 CHAPTER = "15_structured_and_continuous_flows"
 BRANCH = ("explicit", "exact", "flow")
@@ -63,35 +61,6 @@ def _by_level(data: Levels | Reals, steps: Sequence[int], step: Callable) -> lis
     return [Multiscale(data.shape, levels)]
 
 
-def _noise_of(data: Levels, width: int, dropout: float) -> nn.Module | None:
-    """Learned noise of a network of this width; None for none, which is uniform noise."""
-    if not width:
-        return None
-    encoder = nn.Sequential(nn.Flatten(), MLP(data.dims, width, (width,), dropout), nn.SiLU())
-    last = MLP(width, 2 * data.dims, (), zero_last=True)
-    halves = nn.Unflatten(1, (2 * data.shape[0], *data.shape[1:]))
-    return FlowNoise(
-        encoder, [ConditionalAffine(nn.Sequential(nn.Dropout(dropout), last, halves))], data
-    )
-
-
-def _opened(data: Levels, marginals: bool) -> nn.Module:
-    """The layer that opens the box of the levels."""
-    return MarginalLogit(data.shape, data.levels) if marginals else Logit(data.levels)
-
-
-def _over(
-    data: Levels | Reals, layers: list[nn.Module], marginals: bool, noise_width: int,
-    noise_dropout: float,
-) -> nn.Module:  # fmt: skip
-    """The layers over a standard normal; levels get a logit before them and are dequantised."""
-    base, reals = StandardNormal((data.dims,)), Reals(data.shape)
-    if isinstance(data, Reals):
-        return Flow(layers, base, reals)
-    flow = Flow([_opened(data, marginals), *layers], base, reals)
-    return Dequantize(flow, data, _noise_of(data, noise_width, noise_dropout))
-
-
 # --- the systems ----------------------------------------------------------------------------------
 
 
@@ -116,7 +85,7 @@ def spline_flow(
         mixing = InvertibleConv1x1(channels)
         return [ActNorm(channels), mixing, TransformCoupling(net, spline)]
 
-    return _over(data, _by_level(data, steps, step), marginals, noise_width, noise_dropout)
+    return over_normal(data, _by_level(data, steps, step), marginals, noise_width, noise_dropout)
 
 
 def maf(
@@ -141,7 +110,7 @@ def maf(
             net = MaskedMLP(data.dims, transform.size, width, dropout=dropout)
         between = [Permute(data.dims)] if k else []
         stack += [*between, ActNorm(data.dims), MaskedAutoregressive(net, transform)]
-    return _over(data, stack, marginals, noise_width, noise_dropout)
+    return over_normal(data, stack, marginals, noise_width, noise_dropout)
 
 
 def generalised_sylvester(
@@ -166,7 +135,7 @@ def generalised_sylvester(
         layers = [AsPicture(row), *layers, Flatten(row)]
     else:
         layers = _by_level(data, steps, step)
-    return _over(data, layers, marginals, noise_width, noise_dropout)
+    return over_normal(data, layers, marginals, noise_width, noise_dropout)
 
 
 def ffjord(
@@ -183,59 +152,49 @@ def ffjord(
     base, reals = StandardNormal((data.dims,)), Reals(data.shape)
     if isinstance(data, Reals):
         return FFJORD(ode, base, reals, [Flatten(data.shape)], kinetic)
-    before = [_opened(data, marginals), Flatten(data.shape), ActNorm(data.dims)]
+    before = [opened(data, marginals), NormalScores(), Flatten(data.shape), ActNorm(data.dims)]
     flow = FFJORD(ode, base, reals, before, kinetic)
-    return Dequantize(flow, data, _noise_of(data, noise_width, noise_dropout))
+    return Dequantize(flow, data, noise_of(data, noise_width, noise_dropout))
 
 
 # --- recipes --------------------------------------------------------------------------------------
 
 
-def match_and_fit(
-    model: nn.Module,
-    dataset: Any,
-    seed: int,
-    *,
-    match: dict[str, Any],
-    round_ways: bool = False,
-    held_out: int | None = None,
-    scored: int | None = None,
-    **settings: Any,
-) -> Fit:
-    """Learn the field by flow matching with settings ``match``, then by likelihood with the rest.
-
-    A recipe's test score is taken on the first ``scored`` test examples, on all where that is None
-    (train.py reads it).
-    """
-    if hasattr(model, "start_from"):
-        model.start_from(dataset.train)
-    way = round_way if round_ways else straight_way
-    shared = {k: v for k, v in settings.items() if k in ("clip_norm", "progress", "batch_size")}
-    fit(FlowMatching(model, way), dataset.train, seed=seed, **shared | match)
-    return fit(model, dataset.train, val=dataset.val[:held_out], seed=seed + 1000, **settings)
-
-
-def fit_scored(model: nn.Module, dataset: Any, seed: int, *, scored: int, **settings: Any) -> Fit:
-    """`start_and_fit`; the test score is taken on the first ``scored`` test examples (train.py)."""
-    return start_and_fit(model, dataset, seed, **settings)
-
-
 _FIT_15 = dict(clip_norm=1.0, progress=False)
 _DIGITS_15 = dict(_FIT_15, lr=2e-3, weight_decay=0.1, warmup=50, average=0.998)
 _NOISY_15 = dict(marginals=False, noise_width=64, noise_dropout=0.2)
+_LAWS = ("moons", "spirals", "checkerboard")
 _PLANE_DATA = dict(n=50_000, seed=1)  # other points than the test set of the chapter
 _PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300)
 
+_MNIST_SPLINE = dict(
+    _FIT_15, steps=1300, batch_size=16, lr=3e-3, warmup=150, average=0.998, weight_decay=0.01,
+    eval_every=1000, held_out=500, scored=2000,
+)  # fmt: skip
+_DIGITS_ODE = dict(
+    _DIGITS_15, steps=100, lr=3e-4, warmup=10, average=0.97, eval_every=50,
+    match=dict(steps=2000, lr=2e-3, weight_decay=0.1, average=0.995),
+)  # fmt: skip
+_PLANE_ODE = dict(
+    _PLANE_FIT, steps=200, lr=3e-3, average=0.97, eval_every=50,
+    match=dict(steps=2500, lr=4e-3, average=0.995),
+)  # fmt: skip
+_MNIST_ODE = dict(
+    _FIT_15, steps=24, batch_size=64, lr=2e-4, average=0.8, eval_every=12, held_out=250,
+    scored=1000, round_ways=True,
+    match=dict(steps=4000, batch_size=128, lr=1.5e-3, warmup=50, average=0.998),
+)  # fmt: skip
 
-def _on_digits_15(steps: int, **sizes: float | Sequence[int]) -> Recipe:
+
+def _on_digits_15(n_steps: int, **sizes: float | Sequence[int]) -> Recipe:
     """A recipe of 8 by 8 digits, with learned noise."""
-    return Recipe(_NOISY_15 | sizes, dict(_DIGITS_15, steps=steps), seeds=3)
+    return Recipe(_NOISY_15 | sizes, dict(_DIGITS_15, steps=n_steps), seeds=3)
 
 
-def _on_planes(steps: int, **sizes: float | Sequence[int]) -> dict[str, Recipe]:
+def _on_planes(n_steps: int, **sizes: float | Sequence[int]) -> dict[str, Recipe]:
     """Recipes of three laws of the plane."""
-    of_one = Recipe(sizes, dict(_PLANE_FIT, steps=steps), data=_PLANE_DATA)
-    return dict.fromkeys(("moons", "spirals", "checkerboard"), of_one)
+    of_one = Recipe(sizes, dict(_PLANE_FIT, steps=n_steps), data=_PLANE_DATA)
+    return dict.fromkeys(_LAWS, of_one)
 
 
 _PICTURES, _STEPS = Levels((1, 4, 4), 5), dict(steps=(1, 1), width=6)
@@ -246,16 +205,9 @@ ENTRIES = (
         ("Durkan, Bekasov, Murray and Papamakarios (2019)", "https://arxiv.org/abs/1906.04032"),
         Tiny(_PICTURES, _STEPS | dict(bins=3, noise_width=6), std=0.1),
         dict(
-            digits=_on_digits_15(650, steps=(4, 4), width=28, bound=4.0, dropout=0.2),
-            **_on_planes(1500, steps=(3,), width=64, bins=24),
-            mnist=Recipe(
-                dict(steps=(4, 4), noise_width=64, width=32),
-                dict(
-                    _FIT_15, steps=2200, batch_size=16, lr=3e-3, warmup=150, average=0.998,
-                    weight_decay=0.01, eval_every=1000, held_out=500, scored=2000,
-                ),
-                fit_scored,
-            ),
+            digits=_on_digits_15(480, steps=(4, 4), width=28, bound=4.0, dropout=0.2),
+            **_on_planes(900, steps=(3,), width=64, bins=24),
+            mnist=Recipe(dict(steps=(4, 4), noise_width=64, width=32), _MNIST_SPLINE, fit_scored),
         ),
     ),
     Entry(
@@ -263,21 +215,27 @@ ENTRIES = (
         ("Papamakarios, Pavlakou and Murray (2017)", "https://arxiv.org/abs/1705.07057"),
         Tiny(_PICTURES, dict(layers=2, width=6, blocks=1, bins=3), std=0.1),
         dict(
-            digits=_on_digits_15(
-                750, layers=1, width=32, blocks=4, bins=16, bound=4.0, dropout=0.4
+            digits=_on_digits_15(520, layers=2, width=24, blocks=3, bins=12, bound=4.0, dropout=0.4
             ),
-            **_on_planes(1500, layers=4, width=64, bins=16),
+            **_on_planes(900, layers=4, width=64, bins=16),
         ),
     ),
     Entry(
         generalised_sylvester, "N13",
         ("Hoogeboom, Garcia Satorras, Tomczak, Welling (2020)", "https://arxiv.org/abs/2006.01910"),
         Tiny(_PICTURES, dict(steps=(2,), width=6), std=0.1),
-        dict(digits=_on_digits_15(400, steps=(4, 2), width=24, dropout=0.1)),
+        dict(digits=_on_digits_15(300, steps=(4, 2), width=24, dropout=0.1)),
     ),
     Entry(
         ffjord, "N6",
         ("Grathwohl, Chen, Bettencourt et al. (2019)", "https://arxiv.org/abs/1810.01367"),
         Tiny(_PICTURES, dict(width=8, solver_steps=12), std=0.03),
+        dict(
+            digits=Recipe(
+                _NOISY_15 | dict(width=192, dropout=0.3), _DIGITS_ODE, match_and_fit, seeds=3
+            ),
+            **dict.fromkeys(_LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA)),
+            mnist=Recipe(dict(width=352), _MNIST_ODE, match_and_fit),
+        ),
     ),
 )  # fmt: skip
