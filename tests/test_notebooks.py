@@ -34,6 +34,7 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "11_pixel_models": "A2 A3 A4",
     "12_sequences": "A5 A6 A8",
     "13_coupling_flows": "N1 N2 N3 N4 N5 N15",
+    "15_structured_and_continuous_flows": "N6 N13",
 }
 # What a front end other than the book shows raw: MyST roles and directives, macros of the book.
 UNPORTABLE = r"\\(eqref|label|ref|KL|E)\b|\{(math|cite|ref|eq|numref|doc)[:}]|^(```\{|:::)"

@@ -28,6 +28,7 @@ from dgm.plot.shapes import KINDS, SIZE, text_width
 from dgm.plot.wiring import (
     autoencoder,
     autoregressive,
+    continuous,
     discrete,
     flow,
     geometry,
@@ -120,6 +121,8 @@ CASES = {
     "multiscale flowpp": lambda: flow.multiscale(flowpp(GREY, steps=(2, 3), width=4)),
     "learned_noise": lambda: flow.learned_noise(flowpp(GREY, steps=(1,), width=4)),
     "learned_noise uniform": lambda: flow.learned_noise(nice(GREY, width=4)),
+    "structured_steps": continuous.structured_steps,
+    "two_trainings": continuous.two_trainings,
     "stack": lambda: layers.stack(_stack(MaskedBlock(4), MaskedBlock(4), first=7)),
     "stack titled": lambda: layers.stack(Transformer(8, 3, 2), "A Transformer"),
     "stack flow": lambda: layers.stack(nice(Reals((4,)), width=4)),

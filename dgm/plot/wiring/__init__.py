@@ -16,5 +16,6 @@
 | `pixel_order.py`    | recurrent layers over an image, orders of pixels, upscaling     |
 | `sequence.py`       | dilations, gates, LSTM, Transformer                             |
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
+| `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """
