@@ -262,17 +262,27 @@ def energy_left_in_the_density(patch):
 
 
 def solved_with_the_clock_forward(patch):
-    def integrate(layer, x):
+    def forward(layer, x):
         noise, zero = layer.trace.noise(x), x.new_zeros(len(x))
 
         def rhs(t, state):
-            velocity, divergence = layer.trace(layer.field, t, state[0], noise)
-            return velocity, divergence, zero
+            return layer.trace(layer.field, t, state[0], noise)
 
-        return layer.solver(rhs, (x, zero, zero), 0.0, 1.0)
+        return layer.solver(rhs, (x, zero), 0.0, 1.0)
 
-    patch.setattr(ODELayer, "integrate", integrate)
+    patch.setattr(ODELayer, "forward", forward)
     return "layers_undo_themselves"
+
+
+def divergence_per_dimension(patch):
+    right = ODELayer.forward
+
+    def forward(layer, x):
+        z, log_det = right(layer, x)
+        return z, log_det / x[0].numel()
+
+    patch.setattr(ODELayer, "forward", forward)
+    return _ODE
 
 
 def matched_to_the_way_back(patch):

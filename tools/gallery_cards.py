@@ -291,7 +291,7 @@ def learned_densities():
 
 @card(
     "15_structured_and_continuous_flows",
-    "A round cloud of points that an equation carries to two moons, the ways they go drawn as lines",
+    "A round cloud that an equation carries to two moons, the ways of its points as lines",
     ("ffjord", "moons"),
 )
 def carried():

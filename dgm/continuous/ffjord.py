@@ -17,7 +17,7 @@ class FFJORD(nn.Module):
     Parameters
     ----------
     ode : nn.Module
-        `ODELayer`: ``integrate(x) -> (z, log_det, energy)``, ``inverse(z)``.
+        `ODELayer`: ``ode(x) -> (z, log_det)``, ``integrate(x)`` with the energy, ``inverse(z)``.
     base : nn.Module
         A density of z: ``log_prob(z)``, ``sample(n, generator=)``.
     data : Reals (support.py)
@@ -69,9 +69,9 @@ class FFJORD(nn.Module):
         return x, log_det
 
     def _score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Log density and energy of the path, (B,) each."""
+        """Log density and, where it counts in the loss, the energy of the path, (B,) each."""
         h, first = self.prepare(self.data.check(x, trusted=self.training))
-        z, log_det, energy = self.ode.integrate(h)
+        z, log_det, energy = self.ode.integrate(h) if self.kinetic else (*self.ode(h), 0.0)
         return self.base.log_prob(z) + first + log_det, energy
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
