@@ -62,6 +62,7 @@ class TimeMLP(nn.Module):
         self.third = nn.Linear(width, features)
         nn.init.normal_(self.third.weight, std=0.1 / math.sqrt(width))
         nn.init.zeros_(self.third.bias)
+        # what the time says: gates and shifts of both layers, a slope, a shift of the whole
         sizes = (width, width, width, width, 1, features)
         self.sizes = sizes
         self.clock = nn.Sequential(nn.Linear(5, 32), nn.SiLU(), nn.Linear(32, sum(sizes)))

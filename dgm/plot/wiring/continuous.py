@@ -35,6 +35,7 @@ def _other_basis() -> Diagram:
         "brought back by the inverse of W and added to x.",
         heading=True,
     )
+    # down on the right through the other basis, straight down on the left
     x = d.node("data", "$x$", 45, 52, 44)
     there = d.node("step", "$W$", 135, 52, 60)
     step = d.node("network", "masked $f$", 135, 124, 100)
@@ -78,6 +79,7 @@ def _by_matching() -> Diagram:
         "there once, and compared with the velocity of the way.",
         heading=True,
     )
+    # three draws make one place; the field is asked there
     noise = d.node("noise", "$x_0$", 45, 50, 44)
     time = d.node("noise", "$t$", 125, 50, 44)
     data = d.node("data", "$x_1$", 205, 50, 44)

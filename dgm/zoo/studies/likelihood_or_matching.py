@@ -21,8 +21,8 @@ from dgm.zoo.continuous import ffjord
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 KINETIC = 0.1
-STEPS = {"likelihood": 60, "kinetic": 60, "matching": 600}  # between two looks
-LOOKS = 6
+STEPS = {"likelihood": 40, "kinetic": 40, "matching": 600}  # between two looks
+LOOKS = 4
 
 
 def load() -> list[dict]:
@@ -30,7 +30,7 @@ def load() -> list[dict]:
     return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
 
 
-def run_one(method: str, seed: int) -> dict:
+def train_and_look(method: str, seed: int) -> dict:
     """Train one field, and look at it from time to time; the clock stops while we look."""
     runtime.seed(seed)
     moons = data.load("moons")
@@ -65,7 +65,7 @@ def main() -> None:
     for seed, method in product(SEEDS, STEPS):
         if (method, seed) in done:
             continue
-        runs.append(run_one(method, seed))
+        runs.append(train_and_look(method, seed))
         print(runs[-1], flush=True)
         lines = ",\n  ".join(map(json.dumps, runs))
         head = f'"hardware": "{results.hardware()}"'
