@@ -32,7 +32,7 @@ from dgm.nets.time_mlp import TimeMLP
 from dgm.zoo.dequantised import noise_of, opened, over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
 from dgm.zoo.flow import _in_levels
-from dgm.zoo.matching import fit_scored, match_and_fit
+from dgm.zoo.matching import match_and_fit
 
 CHAPTER = "15_structured_and_continuous_flows"
 BRANCH = ("explicit", "exact", "flow")
@@ -143,10 +143,6 @@ _LAWS = ("moons", "checkerboard")
 _PLANE_DATA = dict(n=50_000, seed=1)  # other points than the test set of the chapter
 _PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300)
 
-_MNIST_SPLINE = dict(
-    _FIT_15, steps=900, batch_size=16, lr=3e-3, warmup=100, average=0.997, weight_decay=0.01,
-    eval_every=900, held_out=250, scored=1000,
-)  # fmt: skip
 _DIGITS_ODE = dict(
     _DIGITS_15, steps=40, lr=3e-4, warmup=5, average=0.9, eval_every=20,
     match=dict(steps=1600, lr=2e-3, weight_decay=0.1, average=0.995),
@@ -158,7 +154,7 @@ _PLANE_ODE = dict(
 _MNIST_ODE = dict(
     _FIT_15, steps=12, batch_size=64, lr=2e-4, average=0.8, eval_every=12, held_out=250,
     scored=500, round_ways=True,
-    match=dict(steps=2200, batch_size=128, lr=1.5e-3, warmup=50, average=0.998),
+    match=dict(steps=3000, batch_size=128, lr=1.5e-3, warmup=50, average=0.998),
 )  # fmt: skip
 
 
@@ -183,7 +179,6 @@ ENTRIES = (
         dict(
             digits=_on_digits_15(330, steps=(4, 4), width=28, bound=4.0, dropout=0.2),
             **_on_planes(800, steps=(3,), width=64, bins=24),
-            mnist=Recipe(dict(steps=(4, 4), noise_width=64, width=32), _MNIST_SPLINE, fit_scored),
         ),
     ),
     Entry(
@@ -212,7 +207,7 @@ ENTRIES = (
                 _NOISY_15 | dict(width=192, dropout=0.3), _DIGITS_ODE, match_and_fit
             ),
             **dict.fromkeys(_LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA)),
-            mnist=Recipe(dict(width=352), _MNIST_ODE, match_and_fit),
+            mnist=Recipe(dict(width=248), _MNIST_ODE, match_and_fit),
         ),
     ),
 )  # fmt: skip

@@ -6,7 +6,6 @@ from torch import nn
 
 from dgm.continuous.flow_matching import FlowMatching, round_way, straight_way
 from dgm.train import Fit, fit
-from dgm.zoo.entry import start_and_fit
 
 
 def match_and_fit(
@@ -31,8 +30,3 @@ def match_and_fit(
     shared = {k: v for k, v in settings.items() if k in ("clip_norm", "progress", "batch_size")}
     fit(FlowMatching(model, way), dataset.train, seed=seed, **shared | match)
     return fit(model, dataset.train, val=dataset.val[:held_out], seed=seed + 1000, **settings)
-
-
-def fit_scored(model: nn.Module, dataset: Any, seed: int, *, scored: int, **settings: Any) -> Fit:
-    """`start_and_fit`; the test score is taken on the first ``scored`` test examples (train.py)."""
-    return start_and_fit(model, dataset, seed, **settings)
