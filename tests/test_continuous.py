@@ -29,6 +29,7 @@ from dgm.nets.gated_pixelcnn import GatedPixelCNN
 from dgm.nets.masked_mlp import MaskedMLP
 from dgm.nets.raster import RasterNetwork
 from dgm.nets.time_mlp import TimeMLP
+from dgm.zoo.studies import likelihood_or_matching
 
 
 @contract.over("continuous")
@@ -457,3 +458,13 @@ def test_the_affine_autoregressive_flow_is_its_formula():
     s = 2 * torch.tanh(s / 2)
     torch.testing.assert_close(layer(x)[0], x * s.exp() + t)
     torch.testing.assert_close(layer(x)[1], s.sum(1))
+
+
+def test_the_study_holds_three_seeds_of_each_training():
+    runs = likelihood_or_matching.load()
+    pairs = {(r["method"], r["seed"]) for r in runs}
+    assert pairs == {(m, s) for m in likelihood_or_matching.STEPS for s in range(3)}
+    for run in runs:
+        assert len(run["seconds"]) == len(run["nats"]) == len(run["evaluations"])
+        assert len(run["seconds"]) == likelihood_or_matching.LOOKS
+        assert sorted(run["seconds"]) == run["seconds"]

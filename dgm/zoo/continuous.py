@@ -144,8 +144,8 @@ _PLANE_DATA = dict(n=50_000, seed=1)  # other points than the test set of the ch
 _PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300)
 
 _DIGITS_ODE = dict(
-    _DIGITS_15, steps=40, lr=3e-4, warmup=5, average=0.9, eval_every=20,
-    match=dict(steps=1600, lr=2e-3, weight_decay=0.1, average=0.995),
+    _DIGITS_15, steps=80, lr=1e-3, warmup=5, average=0.95, eval_every=20,
+    match=dict(steps=2500, lr=2e-3, weight_decay=0.1, average=0.995),
 )  # fmt: skip
 _PLANE_ODE = dict(
     _PLANE_FIT, steps=150, lr=3e-3, average=0.95, eval_every=50,
