@@ -415,6 +415,8 @@ LINE = torch.linspace(-2, 2, 4)
         torch.zeros(1, 3))),
     (r"did not converge: after max_terms = 20 terms .* the kernel is too large",
      lambda: convolution_series(torch.ones(1, 1, 4, 4), 9 * torch.ones(1, 1, 3, 3), max_terms=20)),
+    ("kernel must be finite", lambda: convolution_series(
+        torch.ones(1, 1, 4, 4), math.nan * torch.ones(1, 1, 3, 3))),
     ("kernel_size odd", lambda: ConvolutionExponential(2, 4)),
     ("kernel_size odd", lambda: EmergingConvolution(2, 2)),
     ("kernel_size odd", lambda: PeriodicConvolution(0)),

@@ -34,13 +34,17 @@ def convolution_series(
     tol = torch.finfo(x.dtype).eps if tol is None else tol
     reach = kernel.shape[-1] // 2
     total = term = x
+    if not kernel.isfinite().all():
+        raise ValueError("the kernel must be finite, got NaN or infinite values")
     if not len(x):
         return x
     for k in range(1, max_terms + 1):
         term = conv2d(term, kernel, padding=reach) / k
         total = total + term
         if k % 2 == 0:  # looking costs a little, too
-            size = term.detach().abs().max() / total.detach().abs().max().clamp_min(1e-30)
+            # examples that are NaN, off the support of a flow say, stay so and stop no series
+            last, whole = (v.detach().abs().nan_to_num(0.0, 1e30).max() for v in (term, total))
+            size = last / whole.clamp_min(1e-30)
             if size <= tol:
                 return total
     raise ValueError(
