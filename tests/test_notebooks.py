@@ -34,9 +34,10 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "11_pixel_models": "A2 A3 A4",
     "12_sequences": "A5 A6 A8",
     "13_coupling_flows": "N1 N2 N3 N4 N5 N15",
+    "14_residual_flows": "N7 N8 N9 N10 N12",
+    "15_structured_and_continuous_flows": "N6 N13",
     "16_gan": "G1 G2 G3 G4 G5",
     "17_classical_energy": "E4 E5 E6 E7",
-    "14_residual_flows": "N7 N8 N9 N10 N12",
 }
 # What a front end other than the book shows raw: MyST roles and directives, macros of the book.
 UNPORTABLE = r"\\(eqref|label|ref|KL|E)\b|\{(math|cite|ref|eq|numref|doc)[:}]|^(```\{|:::)"

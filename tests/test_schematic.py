@@ -28,6 +28,7 @@ from dgm.plot.shapes import KINDS, SIZE, text_width
 from dgm.plot.wiring import (
     autoencoder,
     autoregressive,
+    continuous,
     discrete,
     energy,
     flow,
@@ -136,6 +137,8 @@ CASES = {
     "learned_noise uniform": lambda: flow.learned_noise(nice(GREY, width=4)),
     "residual_steps": residual.residual_steps,
     "dense_block": lambda: residual.dense_block(_dense_net()),
+    "structured_steps": continuous.structured_steps,
+    "two_trainings": continuous.two_trainings,
     "stack": lambda: layers.stack(_stack(MaskedBlock(4), MaskedBlock(4), first=7)),
     "stack titled": lambda: layers.stack(Transformer(8, 3, 2), "A Transformer"),
     "two_players": gan.two_players,

@@ -102,7 +102,8 @@ def test_weights_carry_the_test_figures_of_all_seeds(name, data_name):
 @pytest.mark.parametrize(("name", "data_name"), REAL)
 def test_weights_of_real_pictures_score_as_stored_on_all_test_pictures(name, data_name):
     set_name = f"{zoo.get(name).data_of(data_name)}_test"  # comes with the package
-    again = train.scores(zoo.load(name, data_name), set_name)
+    scored = zoo.get(name).recipes[data_name].fit.get("scored")
+    again = train.scores(zoo.load(name, data_name), set_name, scored)
     assert again[0] == pytest.approx(zoo.header(name, data_name)["seeds"][0][0], abs=0.5)
 
 

@@ -317,3 +317,18 @@ def undone():
     made = torch.Generator().manual_seed(5)
     drawn = model.sample(40, temperature=0.7, generator=made)
     return tiles(drawn, levels, 8, 60, "flow", gap=0)
+    "15_structured_and_continuous_flows",
+    "A round cloud that an equation carries to two moons, the ways of its points as lines",
+    ("ffjord", "moons"),
+)
+def carried():
+    model = zoo.load("ffjord", "moons")
+    torch.manual_seed(0)
+    ways = model.ode.path(model.base.sample(700), 90)  # (91, 700, 2)
+    x = ((ways[..., 0] + 2.6) / 5.9 * (WIDTH - 1)).round().long()
+    y = ((2.4 - ways[..., 1]) / 4.3 * (HEIGHT - 1)).round().long()
+    light = torch.zeros(HEIGHT, WIDTH)
+    for k in range(len(ways)):
+        inside = (x[k] >= 0) & (x[k] < WIDTH) & (y[k] >= 0) & (y[k] < HEIGHT)
+        light[y[k][inside], x[k][inside]] += 0.05 + 0.95 * (k == len(ways) - 1)
+    return paint(light.clamp(max=1).numpy() ** 0.6, "flow")

@@ -3,6 +3,7 @@
 | file                 | network                                                     |
 |----------------------|-------------------------------------------------------------|
 | `mlp.py`             | plain and residual perceptrons                              |
+| `time_mlp.py`        | a field in time over rows, its divergence in closed form    |
 | `resnet.py`          | gated residual convolutions                                 |
 | `conv.py`            | residual encoder and decoder between images and codes       |
 | `strided.py`         | strided convolutions between codes and pictures, for GANs   |
@@ -15,6 +16,7 @@
 | `pixelrnn.py`        | Row LSTM and Diagonal BiLSTM, layers of that stack          |
 | `gated_pixelcnn.py`  | two gated stacks without a blind spot, and their cache      |
 | `code_network.py`    | a causal network over a map of codes, each with a vector    |
+| `raster.py`          | a causal stack over places as a network over rows of reals  |
 | `subscale.py`        | interleaved small images one after the other                |
 | `value_embedding.py` | what a network over variables sees of their values          |
 | `fvsbn.py`           | one linear map from the variables before                    |

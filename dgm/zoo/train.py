@@ -77,20 +77,21 @@ def _draws(model: torch.nn.Module) -> int:
     return 1 if hasattr(model, "log_prob") else 4
 
 
-def scores(model: torch.nn.Module, data_name: str) -> list[float]:
+def scores(model: torch.nn.Module, data_name: str, scored: int | None = None) -> list[float]:
     """Mean test nats and their standard error; of a bound also the mean with 64 draws.
 
-    Of thousands of large pictures a bound is taken once, and the 64 draws on the first 500. Of a
-    model that only draws: the Frechet distance of its draws by a judge, see `judges.by_draws`.
+    Of thousands of large pictures a bound is taken once, and the 64 draws on the first 500. Where a
+    recipe says so (``scored``), once on that many pictures, and there are no 64 draws. Of a model
+    that only draws: the Frechet distance of its draws by a judge, see `judges.by_draws`.
     """
     if not _has_likelihood(model):
         return judges.by_draws(model.eval(), data_name.removesuffix("_test"))
-    test = data.load(data_name).test
-    many = test.numel() > 1_000_000
+    test = data.load(data_name).test[:scored]
+    many = test.numel() > 1_000_000 or scored is not None
     at_once = {"batch_size": 32} if many else {}  # of large pictures a few fit into the cache
     score = evaluate.nats(model.eval(), test, repeats=1 if many else _draws(model), **at_once)
     found = [score.mean, score.standard_error]
-    if hasattr(model, "iw_bound"):
+    if hasattr(model, "iw_bound") and scored is None:
         found.append(evaluate.nats(model, test[: 500 if many else None], k=64, **at_once).mean)
     return [round(value, 3) for value in found]
 
@@ -111,7 +112,7 @@ def train_all(entry: zoo.Entry, data_name: str) -> None:
             seeds = _unchanged_scores(model, stored)
             if len(seeds) == recipe.seeds:
                 break
-        seeds[seed] = scores(trained, entry.data_of(data_name))
+        seeds[seed] = scores(trained, entry.data_of(data_name), *_scored(recipe))
     header["seeds"] = json.dumps(seeds)
     if join()[0] == 0:
         size = sum(t.numel() * t.element_size() for t in weights.rounded(model).values())
@@ -120,6 +121,11 @@ def train_all(entry: zoo.Entry, data_name: str) -> None:
         weights.save_weights(model, folder / f"{entry.name}-{data_name}.safetensors", **header)
         for checkpoint in filter(None, used):
             checkpoint.unlink(missing_ok=True)
+
+
+def _scored(recipe: zoo.Recipe) -> tuple[int, ...]:
+    """How many test examples a recipe wants to be scored on; nothing where all."""
+    return (recipe.fit["scored"],) if "scored" in recipe.fit else ()
 
 
 def _unchanged_scores(model: torch.nn.Module, file: Path) -> dict[str, list[float]]:

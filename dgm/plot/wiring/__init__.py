@@ -19,5 +19,6 @@
 | `energy.py`         | Boltzmann machines and their stacks                             |
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
+| `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """
