@@ -290,24 +290,6 @@ def learned_densities():
 
 
 @card(
-    "17_classical_energy",
-    "What sixty hidden units of a restricted Boltzmann machine look for in digits: strokes, spots",
-    ("rbm", "binary_mnist"),
-)
-def hidden_units():
-    weight = zoo.load("rbm", "binary_mnist").rbm.weight.detach()
-    strongest = weight[:, weight.norm(dim=0).argsort(descending=True)[:60]]
-    filters = strongest.T.view(-1, 1, 28, 28)
-    shown = 0.5 + 0.5 * filters / filters.abs().amax((1, 2, 3), keepdim=True)
-    sheet = tiles((100 * shown).round(), 101, 10, 48, "energy")
-    return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
-    "16_gan",
-    "Forty digits of 28 by 28 pixels, each one pass of a GAN's generator",
-    ("conv_gan", "mnist"),
-)
-def one_pass_digits():
-    x = zoo.load("conv_gan", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
-    return tiles(x, 256, 8, 60, "adversarial")
     "14_residual_flows",
     "Forty small digits that a residual flow drew, each block undone by a fixed point",
     ("residual_flow", "digits"),
@@ -317,6 +299,9 @@ def undone():
     made = torch.Generator().manual_seed(5)
     drawn = model.sample(40, temperature=0.7, generator=made)
     return tiles(drawn, levels, 8, 60, "flow", gap=0)
+
+
+@card(
     "15_structured_and_continuous_flows",
     "A round cloud that an equation carries to two moons, the ways of its points as lines",
     ("ffjord", "moons"),
@@ -332,3 +317,27 @@ def carried():
         inside = (x[k] >= 0) & (x[k] < WIDTH) & (y[k] >= 0) & (y[k] < HEIGHT)
         light[y[k][inside], x[k][inside]] += 0.05 + 0.95 * (k == len(ways) - 1)
     return paint(light.clamp(max=1).numpy() ** 0.6, "flow")
+
+
+@card(
+    "16_gan",
+    "Forty digits of 28 by 28 pixels, each one pass of a GAN's generator",
+    ("conv_gan", "mnist"),
+)
+def one_pass_digits():
+    x = zoo.load("conv_gan", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
+    return tiles(x, 256, 8, 60, "adversarial")
+
+
+@card(
+    "17_classical_energy",
+    "What sixty hidden units of a restricted Boltzmann machine look for in digits: strokes, spots",
+    ("rbm", "binary_mnist"),
+)
+def hidden_units():
+    weight = zoo.load("rbm", "binary_mnist").rbm.weight.detach()
+    strongest = weight[:, weight.norm(dim=0).argsort(descending=True)[:60]]
+    filters = strongest.T.view(-1, 1, 28, 28)
+    shown = 0.5 + 0.5 * filters / filters.abs().amax((1, 2, 3), keepdim=True)
+    sheet = tiles((100 * shown).round(), 101, 10, 48, "energy")
+    return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")

@@ -1,23 +1,5 @@
 """Studies: the same recipe with parts exchanged, under several seeds; only the scores are kept.
 
-| file                       | question                                                           |
-|----------------------------|--------------------------------------------------------------------|
-| `flow_ablation.py`         | what coupling, noise and 1x1 convolution are worth, in nats        |
-| `blind_spot.py`            | what it costs a gated PixelCNN to see fewer earlier pixels         |
-| `echo_memory.py`           | what seeing far back is worth on a sound with an echo              |
-| `one_or_two_dimensions.py` | does WaveNet beat a PixelCNN by network or settings?               |
-| `histogram_start.py`       | what starting at the histograms is worth in two minutes            |
-| `code_sizes.py`            | how many codes a VQ-VAE of the digits should have                  |
-| `sphere_or_plane.py`       | codes on a sphere or in flat space, by dimension                   |
-| `many_spheres.py`          | one large sphere, or many small ones                               |
-| `inference_direction.py`   | which layers are used: draws on the way up or down, chain or state |
-| `depth_or_width.py`        | what layers are worth to a VAE of equal parameters                 |
-| `free_bits.py`             | what free bits do for a plain top-down chain                       |
-| `spectral_penalty.py`      | what a penalty on singular values does to a small NVAE             |
-| `negative_phases.py`       | which negatives an RBM learns from, and what a layer above adds    |
-| `judges.py`                | classifiers of the digits, whose features draws are compared by    |
-| `draws_by_judge.py`        | the draws of every model of large digits, by one judge             |
-| `ring_coverage.py`         | which games visit all modes of a ring                              |
 | file                        | question                                                           |
 |-----------------------------|--------------------------------------------------------------------|
 | `flow_ablation.py`          | what coupling, noise and 1x1 convolution are worth, in nats        |
@@ -30,6 +12,12 @@
 | `many_spheres.py`           | one large sphere, or many small ones                               |
 | `inference_direction.py`    | which layers are used: draws on the way up or down, chain or state |
 | `depth_or_width.py`         | what layers are worth to a VAE of equal parameters                 |
+| `free_bits.py`              | what free bits do for a plain top-down chain                       |
+| `spectral_penalty.py`       | what a penalty on singular values does to a small NVAE             |
+| `negative_phases.py`        | which negatives an RBM learns from, and what a layer above adds    |
+| `judges.py`                 | classifiers of the digits, whose features draws are compared by    |
+| `draws_by_judge.py`         | the draws of every model of large digits, by one judge             |
+| `ring_coverage.py`          | which games visit all modes of a ring                              |
 | `likelihood_or_matching.py` | one continuous flow trained three ways: time, evaluations          |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
