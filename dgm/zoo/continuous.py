@@ -152,9 +152,9 @@ _PLANE_ODE = dict(
     match=dict(steps=2500, lr=4e-3, average=0.995),
 )  # fmt: skip
 _MNIST_ODE = dict(
-    _FIT_15, steps=12, batch_size=64, lr=2e-4, average=0.8, eval_every=12, held_out=250,
+    _FIT_15, steps=60, batch_size=64, lr=2e-4, average=0.9, eval_every=60, held_out=250,
     scored=500, round_ways=True,
-    match=dict(steps=3000, batch_size=128, lr=1.5e-3, warmup=50, average=0.998),
+    match=dict(steps=16_000, batch_size=128, lr=1.5e-3, warmup=100, average=0.999),
 )  # fmt: skip
 
 
@@ -207,7 +207,7 @@ ENTRIES = (
                 _NOISY_15 | dict(width=192, dropout=0.3), _DIGITS_ODE, match_and_fit
             ),
             **dict.fromkeys(_LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA)),
-            mnist=Recipe(dict(width=248), _MNIST_ODE, match_and_fit),
+            mnist=Recipe(dict(width=400), _MNIST_ODE, match_and_fit),
         ),
     ),
 )  # fmt: skip

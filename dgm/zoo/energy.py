@@ -77,8 +77,8 @@ _DEEP = ("Salakhutdinov, Hinton (2009)", "https://proceedings.mlr.press/v5/salak
 _BITS = Levels((1, 2, 2), 2)
 _MNIST = Recipe(
     dict(hidden=500, n_chains=100, steps=60),
-    dict(steps=7_000, batch_size=100, lr=0.05, optimizer=partial(torch.optim.SGD, momentum=0.5),
-         average=0.998, eval_every=1000, held_out=100, progress=False),
+    dict(steps=45_000, batch_size=100, lr=0.05, optimizer=partial(torch.optim.SGD, momentum=0.5),
+         average=0.998, eval_every=5000, held_out=100, progress=False),
     train_rbm,
 )  # fmt: skip
 
