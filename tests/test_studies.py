@@ -13,7 +13,8 @@ from dgm.zoo.hierarchical import nvae
 from dgm.zoo.studies import spectral_penalty
 from dgm.zoo.studies.runs import read_runs, train_missing
 
-NAMES = [m.name for m in pkgutil.iter_modules(studies.__path__) if m.name != "runs"]
+OTHERS = {"runs", "judges", "draws_by_judge"}  # what they share; measures, not runs under seeds
+NAMES = [m.name for m in pkgutil.iter_modules(studies.__path__) if m.name not in OTHERS]
 
 
 def cells(*widths):

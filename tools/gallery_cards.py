@@ -291,14 +291,13 @@ def learned_densities():
 
 @card(
     "14_residual_flows",
-    "Forty small digits that a residual flow drew, each block undone by a fixed point",
-    ("residual_flow", "digits"),
+    "Forty strokes and digits that a residual flow drew, each block undone by a fixed point",
+    ("residual_flow", "mnist"),
 )
 def undone():
-    model, levels = zoo.load("residual_flow", "digits"), data.kind("digits").levels
     made = torch.Generator().manual_seed(5)
-    drawn = model.sample(40, temperature=0.7, generator=made)
-    return tiles(drawn, levels, 8, 60, "flow", gap=0)
+    drawn = zoo.load("residual_flow", "mnist").sample(40, temperature=0.7, generator=made)
+    return tiles(drawn, 256, 8, 60, "flow")
 
 
 @card(

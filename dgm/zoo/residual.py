@@ -190,8 +190,8 @@ _DIGITS_FIT = dict(
     average=0.99, eval_every=400, shift=0.3,
 )  # fmt: skip
 _MNIST_FIT = dict(
-    clip_norm=1.0, progress=False, steps=800, batch_size=16, lr=3e-3, weight_decay=0.01,
-    warmup=100, average=0.99, eval_every=400, held_out=100,
+    clip_norm=1.0, progress=False, steps=5500, batch_size=16, lr=3e-3, weight_decay=0.01,
+    warmup=200, average=0.998, eval_every=1100, held_out=100,
 )  # fmt: skip
 _IMAGES = Levels((1, 4, 4), 5)
 

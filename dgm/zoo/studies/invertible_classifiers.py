@@ -5,7 +5,6 @@ Lipschitz constraint beside them. ``python -m dgm.zoo.studies.invertible_classif
 is not on file yet, some ten seconds of one core each, and keeps the errors only.
 """
 
-import json
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dgm import data, results, runtime
+from dgm import data, runtime
 from dgm.distribution.support import Levels
 from dgm.flow.actnorm import ActNorm
 from dgm.flow.coupling import AdditiveCoupling, AffineCoupling
@@ -25,6 +24,7 @@ from dgm.nets.resnet import ResNet
 from dgm.residual.contractive import Contractive
 from dgm.residual.spectral import SpectralConv2d, held
 from dgm.train import fit
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 BODIES, SEEDS = ("affine", "additive", "i-ResNet", "unconstrained"), range(3)
@@ -115,7 +115,7 @@ def _step(body: str, channels: int, place: tuple[int, int], width: int) -> list[
 
 def load() -> list[dict]:
     """One dict for each run: body, seed, errors of validation and test in percent, parameters."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def train_classifier(body: str, seed: int) -> dict:
@@ -136,16 +136,9 @@ def train_classifier(body: str, seed: int) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    runs = load() if FILE.exists() else []
-    done = {(r["body"], r["seed"]) for r in runs}
-    for seed, body in product(SEEDS, BODIES):
-        if (body, seed) not in done:
-            runs.append(train_classifier(body, seed))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"fit": {json.dumps(FIT)},\n "hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(body=body, seed=seed) for seed, body in product(SEEDS, BODIES)]
+    train_missing(FILE, cells, train_classifier, fit=FIT)
 
 
 if __name__ == "__main__":

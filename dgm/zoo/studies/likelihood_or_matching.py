@@ -4,19 +4,19 @@
 seconds each, and keeps how far from the entropy, and how many evaluations, as time goes on.
 """
 
-import json
 import time
 from itertools import product
 from pathlib import Path
 
 import torch
 
-from dgm import data, results, runtime
+from dgm import data, runtime
 from dgm.continuous.flow_matching import FlowMatching
 from dgm.continuous.solver import Solver
 from dgm.distribution.support import Reals
 from dgm.train import fit
 from dgm.zoo.continuous import ffjord
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -27,7 +27,7 @@ LOOKS = 4
 
 def load() -> list[dict]:
     """One dict for each run: method, seed, and at each look seconds, nats, evaluations."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def train_and_look(method: str, seed: int) -> dict:
@@ -59,17 +59,9 @@ def train_and_look(method: str, seed: int) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, and write after each run."""
-    runs = load() if FILE.exists() else []
-    done = {(r["method"], r["seed"]) for r in runs}
-    for seed, method in product(SEEDS, STEPS):
-        if (method, seed) in done:
-            continue
-        runs.append(train_and_look(method, seed))
-        print(runs[-1], flush=True)
-        lines = ",\n  ".join(map(json.dumps, runs))
-        head = f'"hardware": "{results.hardware()}"'
-        FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(method=method, seed=seed) for seed, method in product(SEEDS, STEPS)]
+    train_missing(FILE, cells, train_and_look)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ for each seed, and keeps the scores only. Every figure is exact: the 4096 states
 are summed. Digits of 8 by 8 pixels, a pixel on from level 8.
 """
 
-import json
 import time
 from functools import partial
 from itertools import product
@@ -14,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dgm import data, evaluate, results, runtime
+from dgm import data, evaluate, runtime
 from dgm.distribution.support import Levels
 from dgm.energy.dbm import DBM
 from dgm.energy.dbn import DBN, SigmoidLayer
@@ -23,6 +22,7 @@ from dgm.energy.negative_phase import ContrastiveDivergence, PersistentChains
 from dgm.energy.rbm import RBM
 from dgm.energy.tempering import ParallelTempering
 from dgm.train import fit
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 BITS, HIDDEN, TOP, SEEDS = Levels((1, 8, 8), 2), 12, 64, range(3)
@@ -38,7 +38,7 @@ MODELS = (*NEGATIVES, "exact gradient", "scikit-learn", "DBN", "DBM")
 
 def load() -> list[dict]:
     """One dict for each run: model, seed, exact nats of validation and test, CPU seconds."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def binary_digits() -> dict[str, Tensor]:
@@ -134,16 +134,12 @@ def train_and_score(name: str, seed: int, bits: dict[str, Tensor]) -> dict:
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    bits, runs = binary_digits(), load() if FILE.exists() else []
-    done = {(r["model"], r["seed"]) for r in runs}
-    for seed, name in product(SEEDS, MODELS):
-        if (name, seed) not in done:
-            runs.append(train_and_score(name, seed, bits))
-            print(runs[-1], flush=True)
-            lines = ",\n  ".join(map(json.dumps, runs))
-            head = f'"settings": {json.dumps(SETTINGS)},\n "hardware": "{results.hardware()}"'
-            FILE.write_text(f'{{{head},\n "runs": [\n  {lines}\n]}}\n', encoding="utf-8")
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(model=name, seed=seed) for seed, name in product(SEEDS, MODELS)]
+    bits = binary_digits()
+    train_missing(
+        FILE, cells, lambda model, seed: train_and_score(model, seed, bits), settings=SETTINGS
+    )
 
 
 if __name__ == "__main__":

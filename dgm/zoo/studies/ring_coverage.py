@@ -6,7 +6,6 @@ The Wasserstein critic takes five steps for one of the generator, as in its pape
 core each, and keeps modes visited and the share of good draws at ten times of the training.
 """
 
-import json
 import math
 from itertools import product
 from pathlib import Path
@@ -14,11 +13,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dgm import data, results, runtime, zoo
+from dgm import data, runtime, zoo
 from dgm.data.dataset import Dataset
 from dgm.measure.mode_coverage import mode_coverage
 from dgm.train import TrainingDiverged
 from dgm.train.game import play
+from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -42,7 +42,7 @@ def ring() -> Dataset:
 
 def load() -> list[dict]:
     """One dict for each run: game, seed, and lists over its reviews: step, modes, good."""
-    return json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+    return read_runs(FILE)
 
 
 def train_game(
@@ -79,15 +79,10 @@ def train_game(
 
 
 def main() -> None:
-    """Run what is missing, seed by seed, and write after each run."""
-    points, runs = ring(), load() if FILE.exists() else []
-    done = {(r["game"], r["seed"]) for r in runs}
-    for seed, name in product(SEEDS, NAMES):
-        if (name, seed) not in done:
-            runs.append(train_game(name, seed, points))
-            said = {"hardware": results.hardware(), "runs": runs}
-            FILE.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-            print(runs[-1], flush=True)
+    """Train what is not on file yet, seed by seed."""
+    cells = [dict(game=name, seed=seed) for seed, name in product(SEEDS, NAMES)]
+    points = ring()
+    train_missing(FILE, cells, lambda game, seed: train_game(game, seed, points))
 
 
 if __name__ == "__main__":
