@@ -55,7 +55,7 @@ def with_examples(lines):
 def readable(app, what, name, obj, options, lines):
     out, rows = [], []
     for line in with_examples([*lines, ""]):
-        if line.startswith("|"):
+        if line.startswith("|") and line.rstrip().endswith("|"):  # |A| may begin a sentence
             rows.append(line)
             continue
         if rows:
