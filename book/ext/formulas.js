@@ -36,7 +36,9 @@ require(`${mathjax}/node-main.js`)
     const html = formulas.map(([tex, display]) => {
       const node = MathJax.tex2chtml(tex, { display });
       if (display) {
-        const rows = [...adaptor.tags(node, "mjx-math"), ...adaptor.tags(node, "mjx-mtd")];
+        // of aligned lines only what stands right of the mark may be broken
+        const cells = adaptor.tags(node, "mjx-mtd").filter(cell => !adaptor.next(cell));
+        const rows = [...adaptor.tags(node, "mjx-math"), ...cells];
         rows.forEach(row => split(row, adaptor));
         adaptor.tags(node, "mjx-mtable").forEach(t => adaptor.setStyle(t, "min-width", ""));
       }

@@ -7,6 +7,7 @@ is not written yet is said to be to come.
 """
 
 import codecs
+import html
 import re
 import unicodedata
 
@@ -63,7 +64,7 @@ def number_figures(app, doctree, docname):
         moved = isinstance(node, nodes.raw) and MOVED.search(node.astext())
         if not (isinstance(node, nodes.image) or moved):
             continue
-        words = moved[2] if moved else node.get("alt", "")
+        words = html.unescape(moved[2]) if moved else node.get("alt", "")
         count += 1
         number = f"{chapter}.{count}"
         text = nodes.caption(
