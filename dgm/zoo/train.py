@@ -163,17 +163,11 @@ def agreement(name: str, data_name: str) -> tuple[Estimate, float, float]:
     again = evaluate.nats(model, val, repeats=_draws(model))
     if not dataset.levels:
         return again, best, 4 * again.standard_error
-    return again, best, max(0.3, again.mean / 500, 4 * _noise(model, val))
-
-
-def _noise(model: torch.nn.Module, x: torch.Tensor) -> float:
-    """Standard error that one draw a row of x leaves in the mean of a bound; 0 of an exact one."""
-    if hasattr(model, "log_prob"):
-        return 0.0
-    some = x[:200]
     with evaluate.measuring(model, 0):
-        apart = model.elbo(some) - model.elbo(some)
-    return apart.std().item() / (2 * len(x)) ** 0.5
+        score = getattr(model, "log_prob", None) or model.elbo
+        apart = score(val[:200]) - score(val[:200])
+    noise = apart.std().item() / (2 * len(val)) ** 0.5  # of one draw each
+    return again, best, max(0.3, again.mean / 500, 4 * noise)
 
 
 def note_code(entry: zoo.Entry, data_name: str) -> str:
