@@ -1,4 +1,6 @@
-"""Spectral normalisation: linear and convolutional layers whose operator norm is at most c < 1.
+"""Spectral normalisation: linear and convolutional layers whose operator norm is held to c < 1.
+
+Power iteration finds the norm from below, so c holds as far as it has converged: use a margin.
 
 Miyato et al. (2018), arXiv:1802.05957; for convolutions Gouk et al. (2018), arXiv:1804.04368; as
 used by Behrmann et al. (2019), i-ResNet, arXiv:1811.00995, section 2.1 and eq. 2. Needs torch only.
@@ -23,7 +25,7 @@ def below_one(coefficient: float) -> float:
 
 
 class SpectralLayer(nn.Module):
-    """A linear map A and a shift: x -> s A x + bias with s = min(1, c / |A|), so that |s A| <= c.
+    """A linear map A and a shift: x -> s A x + bias with s = min(1, c / |A|), held to c.
 
     |A| is the largest singular value of the map that is *run*, padding and stride included: power
     iteration goes through the map and its adjoint. In training one step (``n_steps``) a call from
@@ -91,7 +93,7 @@ class SpectralLayer(nn.Module):
 
 
 class SpectralLinear(SpectralLayer):
-    """A matrix (out, in) whose largest singular value is at most ``coefficient``.
+    """A matrix (out, in) whose largest singular value is held to ``coefficient``.
 
     Examples
     --------
@@ -114,7 +116,7 @@ class SpectralLinear(SpectralLayer):
 
 
 class SpectralConv2d(SpectralLayer):
-    """A convolution of images of one size whose operator norm is at most ``coefficient``.
+    """A convolution of images of one size whose operator norm is held to ``coefficient``.
 
     Parameters
     ----------
