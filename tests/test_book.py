@@ -158,6 +158,10 @@ def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
                  .filter(e => e.getBoundingClientRect().right
                               > e.closest('.cell_output').getBoundingClientRect().right + 1)
                  .map(e => e.innerText),
+        scrolled: [...document.querySelectorAll('main .text_html > table:not(:has(> caption))')]
+                  .filter(e => e.rows[0].cells.length <= 5 && e.checkVisibility()
+                               && e.scrollWidth > e.parentElement.clientWidth + 1)
+                  .map(e => e.innerText),
         stops: document.querySelectorAll('main .math [tabindex]').length,
         unnamed: [...document.querySelectorAll('main summary')]
                  .filter(e => e.ariaLabel || !e.innerText.trim()).map(e => e.outerHTML),
@@ -168,7 +172,7 @@ def test_page_is_whole_on_a_phone_and_asks_no_other_host(visit, path):
     assert seen == {
         "bad": 0, "wide": False, "noalt": [], "broken": [],
         "unresolved": 0, "raw": [], "headings": 1,
-        "cut": [], "outside": [], "stops": 0, "unnamed": [], "mathjax": False,
+        "cut": [], "outside": [], "scrolled": [], "stops": 0, "unnamed": [], "mathjax": False,
     }  # fmt: skip
     assert sum(page.bytes) < PAGE_MB * 1e6, f"{sum(page.bytes) / 1e6:.1f} MB"
 
