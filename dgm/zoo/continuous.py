@@ -29,9 +29,8 @@ from dgm.nets.mlp import ResidualMLP
 from dgm.nets.raster import RasterNetwork
 from dgm.nets.resnet import ResNet
 from dgm.nets.time_mlp import TimeMLP
-from dgm.zoo.dequantised import noise_of, opened, over_normal
+from dgm.zoo.dequantised import in_levels, noise_of, opened, over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
-from dgm.zoo.flow import _in_levels
 from dgm.zoo.matching import match_and_fit
 
 CHAPTER = "15_structured_and_continuous_flows"
@@ -43,11 +42,12 @@ BRANCH = ("explicit", "exact", "flow")
 def spline_flow(
     data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, bins: int = 8,
     bound: float = 5.0, dropout: float = 0.0, noise_width: int = 0, noise_dropout: float = 0.0,
-    marginals: bool = True,
+    marginals: bool = True, mixing: bool = True,
 ) -> nn.Module:  # fmt: skip
     """Neural spline flow: Glow's stack with rational-quadratic splines in its couplings.
 
-    Note: the paper's pictures have no histograms (``marginals``) and no learned noise.
+    Note: the paper's pictures have no histograms (``marginals``) and no learned noise. Without
+    ``mixing`` there are no 1x1 convolutions, and only the swap of halves mixes entries.
     """
     spline = RationalQuadratic(bins, bound)
 
@@ -58,10 +58,10 @@ def spline_flow(
             net = ResNet(*sizes, blocks=2, dropout=dropout, positions=place)
         else:
             net = ResidualMLP(*sizes, blocks=1, dropout=dropout)
-        mixing = InvertibleConv1x1(channels)
-        return [ActNorm(channels), mixing, TransformCoupling(net, spline)]
+        matrix = [InvertibleConv1x1(channels)] if mixing else []
+        return [ActNorm(channels), *matrix, TransformCoupling(net, spline)]
 
-    return over_normal(data, _in_levels(data, steps, step), marginals, noise_width, noise_dropout)
+    return over_normal(data, in_levels(data, steps, step), marginals, noise_width, noise_dropout)
 
 
 def maf(
@@ -110,7 +110,7 @@ def generalised_sylvester(
         layers = [layer for _ in range(sum(counts)) for layer in step(1, row[1:])]
         layers = [AsPicture(row), *layers, Flatten(row)]
     else:
-        layers = _in_levels(data, steps, step)
+        layers = in_levels(data, steps, step)
     return over_normal(data, layers, marginals, noise_width, noise_dropout)
 
 

@@ -11,14 +11,10 @@ from typing import Any
 
 from torch import nn
 
-from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
 from dgm.flow.actnorm import ActNorm
-from dgm.flow.dequantize import Dequantize
-from dgm.flow.elementwise import Flatten, Logit
-from dgm.flow.flow import Flow
+from dgm.flow.elementwise import Flatten
 from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.marginal import MarginalLogit
 from dgm.flow.multiscale import Multiscale
 from dgm.residual.block import ResidualBlock
 from dgm.residual.contractive import Contractive, DenseContractive
@@ -29,8 +25,8 @@ from dgm.residual.spectral import SpectralConv2d, SpectralLinear, held
 from dgm.residual.unbiased_bound import UnbiasedBound
 from dgm.train import Fit
 from dgm.train.jitter import Jitter
+from dgm.zoo.dequantised import over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny, start_and_fit
-from dgm.zoo.flow import _learned_noise
 
 CHAPTER = "14_residual_flows"
 BRANCH = ("explicit", "exact", "flow")
@@ -117,16 +113,11 @@ def _density(
     data: Levels | Reals, layers: list[nn.Module], marginals: bool, noise_width: int,
     noise_dropout: float,
 ) -> nn.Module:  # fmt: skip
-    """The layers over a standard normal; of levels behind a logit, dequantised."""
-    base, reals = StandardNormal((data.dims,)), Reals(data.shape)
-    if isinstance(data, Reals):
-        if data.dims > EXACT_DIMS:
-            raise ValueError(f"data of reals must have at most {EXACT_DIMS} entries for an exact "
-                             f"density, got {data.dims}")  # fmt: skip
-        return Flow(layers, base, reals)
-    noise = _learned_noise(data, noise_width, noise_dropout) if noise_width else None
-    first = MarginalLogit(data.shape, data.levels) if marginals else Logit(data.levels)
-    model = Dequantize(Flow([first, *layers], base, reals), data, noise)
+    """`over_normal`, where no log-determinant that is an estimate passes for an exact one."""
+    if isinstance(data, Reals) and data.dims > EXACT_DIMS:
+        raise ValueError(f"data of reals must have at most {EXACT_DIMS} entries for an exact "
+                         f"density, got {data.dims}")  # fmt: skip
+    model = over_normal(data, layers, marginals, noise_width, noise_dropout)
     return model if data.dims <= EXACT_DIMS else UnbiasedBound(model, data)
 
 
