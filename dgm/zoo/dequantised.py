@@ -1,6 +1,7 @@
-"""What flows share: levels of a picture, how the box of integers is opened, noise, the base."""
+"""What flows share: levels of a picture, the open box of integers, noise, base, moved pictures."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -12,6 +13,9 @@ from dgm.flow.flow import Flow
 from dgm.flow.marginal import MarginalLogit
 from dgm.flow.multiscale import Multiscale
 from dgm.nets.mlp import MLP
+from dgm.train import Fit
+from dgm.train.jitter import Jitter
+from dgm.zoo.entry import start_and_fit
 
 
 def in_levels(data: Levels | Reals, steps: Sequence[int], step: Callable) -> list[nn.Module]:
@@ -68,3 +72,11 @@ def over_normal(
         return Flow(layers, base, reals)
     flow = Flow([opened(data, marginals), *layers], base, reals)
     return Dequantize(flow, data, noise_of(data, noise_width, noise_dropout))
+
+
+def jitter_and_fit(
+    model: nn.Module, dataset: Any, seed: int, *, steps: int, shift: float, **settings: Any
+) -> Fit:
+    """`start_and_fit` with pictures that are moved a little in the first 80 % of the steps."""
+    augment = Jitter(dataset.levels, round(0.8 * steps), shift, shift / 3)
+    return start_and_fit(model, dataset, seed, steps=steps, augment=augment, **settings)

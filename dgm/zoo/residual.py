@@ -7,7 +7,6 @@ that without bias.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from torch import nn
 
@@ -23,10 +22,8 @@ from dgm.residual.log_det import DenseLogDet, SeriesLogDet
 from dgm.residual.n_terms import FixedTerms, GeometricTerms
 from dgm.residual.spectral import SpectralConv2d, SpectralLinear, held
 from dgm.residual.unbiased_bound import UnbiasedBound
-from dgm.train import Fit
-from dgm.train.jitter import Jitter
-from dgm.zoo.dequantised import over_normal
-from dgm.zoo.entry import Entry, Recipe, Tiny, start_and_fit
+from dgm.zoo.dequantised import jitter_and_fit, over_normal
+from dgm.zoo.entry import Entry, Recipe, Tiny
 
 CHAPTER = "14_residual_flows"
 BRANCH = ("explicit", "exact", "flow")
@@ -166,14 +163,6 @@ def i_densenet(
     net = partial(_dense, grown, depth, coefficient)
     layers = _stack(data, blocks, net, GeometricTerms(0.5, n_exact), mixing, flat)
     return _density(data, layers, marginals, noise_width, noise_dropout)
-
-
-def jitter_and_fit(
-    model: nn.Module, dataset: Any, seed: int, *, steps: int, shift: float, **settings: Any
-) -> Fit:
-    """`start_and_fit` with pictures that are moved a little in the first 80 % of the steps."""
-    augment = Jitter(dataset.levels, round(0.8 * steps), shift, shift / 3)
-    return start_and_fit(model, dataset, seed, steps=steps, augment=augment, **settings)
 
 
 _DIGITS_FIT = dict(
