@@ -153,8 +153,8 @@ _BOARD = Recipe(
 )  # fmt: skip
 
 _DIGITS_ODE = dict(
-    _DIGITS_15, steps=500, warmup=10, average=0.98, eval_every=50,
-    augment=Jitter(levels=17, until=400, shift=0.3, turn=0.1),
+    _DIGITS_15, steps=400, warmup=10, average=0.98, eval_every=50,
+    augment=Jitter(levels=17, until=320, shift=0.3, turn=0.1),
     match=dict(
         steps=3000, lr=2e-3, weight_decay=0.1, average=0.995,
         augment=Jitter(levels=17, until=2400, shift=0.3, turn=0.1),
@@ -190,7 +190,7 @@ ENTRIES = (
         dict(
             digits=Recipe(
                 _NO_HISTOGRAMS | dict(steps=(4, 4), width=28, bound=4.0, dropout=0.2),
-                dict(_MOVED_15, steps=700), jitter_and_fit, seeds=3,
+                dict(_MOVED_15, steps=600), jitter_and_fit, seeds=3,
             ),
             **_on_planes(800, steps=(3,), width=64, bins=24) | {"checkerboard": _BOARD},
         ),
@@ -215,7 +215,7 @@ ENTRIES = (
         dict(
             digits=Recipe(
                 _NOISE_15 | dict(steps=(4, 2), width=24, dropout=0.1),
-                dict(_MOVED_15, steps=600), jitter_and_fit, seeds=3,
+                dict(_MOVED_15, steps=500), jitter_and_fit, seeds=3,
             )
         ),
     ),
