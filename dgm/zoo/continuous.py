@@ -148,16 +148,16 @@ _PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300
 # jumps: many bins, and no matrix between the layers, since the edges are along the axes
 _BOARD = Recipe(
     dict(steps=(3,), width=128, bins=32, bound=3.0, mixing=False),
-    dict(_PLANE_FIT, steps=2500, batch_size=512, average=0.995, eval_every=500),
+    dict(_PLANE_FIT, steps=2000, batch_size=512, average=0.995, eval_every=500),
     data=_PLANE_DATA, seeds=3,
 )  # fmt: skip
 
 _DIGITS_ODE = dict(
-    _DIGITS_15, steps=400, warmup=10, average=0.98, eval_every=50,
-    augment=Jitter(levels=17, until=320, shift=0.3, turn=0.1),
+    _DIGITS_15, steps=250, warmup=10, average=0.98, eval_every=50,
+    augment=Jitter(levels=17, until=200, shift=0.3, turn=0.1),
     match=dict(
-        steps=3000, lr=2e-3, weight_decay=0.1, average=0.995,
-        augment=Jitter(levels=17, until=2400, shift=0.3, turn=0.1),
+        steps=2500, lr=2e-3, weight_decay=0.1, average=0.995,
+        augment=Jitter(levels=17, until=2000, shift=0.3, turn=0.1),
     ),
 )  # fmt: skip
 _PLANE_ODE = dict(
@@ -165,7 +165,7 @@ _PLANE_ODE = dict(
     match=dict(steps=2500, lr=4e-3, average=0.995),
 )  # fmt: skip
 _MOONS_ODE = _PLANE_ODE | dict(
-    steps=400, average=0.98, match=dict(steps=4000, lr=4e-3, average=0.995)
+    steps=300, average=0.98, match=dict(steps=3500, lr=4e-3, average=0.995)
 )
 _MNIST_ODE = dict(
     _FIT_15, steps=60, batch_size=64, lr=2e-4, average=0.9, eval_every=60, held_out=250,
@@ -190,7 +190,7 @@ ENTRIES = (
         dict(
             digits=Recipe(
                 _NO_HISTOGRAMS | dict(steps=(4, 4), width=28, bound=4.0, dropout=0.2),
-                dict(_MOVED_15, steps=600), jitter_and_fit, seeds=3,
+                dict(_MOVED_15, steps=450), jitter_and_fit, seeds=3,
             ),
             **_on_planes(800, steps=(3,), width=64, bins=24) | {"checkerboard": _BOARD},
         ),
@@ -215,7 +215,7 @@ ENTRIES = (
         dict(
             digits=Recipe(
                 _NOISE_15 | dict(steps=(4, 2), width=24, dropout=0.1),
-                dict(_MOVED_15, steps=500), jitter_and_fit, seeds=3,
+                dict(_MOVED_15, steps=350), jitter_and_fit, seeds=3,
             )
         ),
     ),
@@ -227,7 +227,7 @@ ENTRIES = (
             digits=Recipe(
                 _NOISE_15 | dict(width=256, dropout=0.3), _DIGITS_ODE, match_and_fit, seeds=3
             ),
-            moons=Recipe(dict(width=96), _MOONS_ODE, match_and_fit, _PLANE_DATA, seeds=3),
+            moons=Recipe(dict(width=96), _MOONS_ODE, match_and_fit, _PLANE_DATA),
             checkerboard=Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA),
             mnist=Recipe(dict(width=400), _MNIST_ODE, match_and_fit),
         ),
