@@ -166,8 +166,8 @@ def i_densenet(
 
 
 _DIGITS_FIT = dict(
-    clip_norm=1.0, progress=False, steps=1000, lr=4e-3, weight_decay=0.1, warmup=50,
-    average=0.99, eval_every=500, shift=0.3,
+    clip_norm=1.0, progress=False, steps=800, lr=4e-3, weight_decay=0.1, warmup=50,
+    average=0.99, eval_every=400, shift=0.3,
 )  # fmt: skip
 _MNIST_FIT = dict(
     clip_norm=1.0, progress=False, steps=5500, batch_size=16, lr=3e-3, weight_decay=0.01,
@@ -175,7 +175,7 @@ _MNIST_FIT = dict(
 )  # fmt: skip
 _IMAGES = Levels((1, 4, 4), 5)
 
-_ON_DIGITS = dict(blocks=(6,), depth=2, noise_width=64, noise_dropout=0.2, flat=True)
+_ON_DIGITS = dict(blocks=(4,), depth=2, noise_width=64, noise_dropout=0.2, flat=True)
 
 ENTRIES = (
     Entry(
