@@ -153,20 +153,17 @@ _BOARD = Recipe(
 )  # fmt: skip
 
 _DIGITS_ODE = dict(
-    _DIGITS_15, steps=250, warmup=10, average=0.98, eval_every=50,
-    augment=Jitter(levels=17, until=200, shift=0.3, turn=0.1),
+    _DIGITS_15, steps=120, warmup=10, average=0.97, eval_every=40,
+    augment=Jitter(levels=17, until=96, shift=0.3, turn=0.1),
     match=dict(
-        steps=2500, lr=2e-3, weight_decay=0.1, average=0.995,
-        augment=Jitter(levels=17, until=2000, shift=0.3, turn=0.1),
+        steps=2000, lr=2e-3, weight_decay=0.1, average=0.995,
+        augment=Jitter(levels=17, until=1600, shift=0.3, turn=0.1),
     ),
 )  # fmt: skip
 _PLANE_ODE = dict(
     _PLANE_FIT, steps=150, lr=3e-3, average=0.95, eval_every=50,
     match=dict(steps=2500, lr=4e-3, average=0.995),
 )  # fmt: skip
-_MOONS_ODE = _PLANE_ODE | dict(
-    steps=300, average=0.98, match=dict(steps=3500, lr=4e-3, average=0.995)
-)
 _MNIST_ODE = dict(
     _FIT_15, steps=60, batch_size=64, lr=2e-4, average=0.9, eval_every=60, held_out=250,
     scored=500, round_ways=True,
@@ -190,7 +187,7 @@ ENTRIES = (
         dict(
             digits=Recipe(
                 _NO_HISTOGRAMS | dict(steps=(4, 4), width=28, bound=4.0, dropout=0.2),
-                dict(_MOVED_15, steps=450), jitter_and_fit, seeds=3,
+                dict(_DIGITS_15, average=0.998, steps=330),
             ),
             **_on_planes(800, steps=(3,), width=64, bins=24) | {"checkerboard": _BOARD},
         ),
@@ -215,7 +212,7 @@ ENTRIES = (
         dict(
             digits=Recipe(
                 _NOISE_15 | dict(steps=(4, 2), width=24, dropout=0.1),
-                dict(_MOVED_15, steps=350), jitter_and_fit, seeds=3,
+                dict(_MOVED_15, steps=240), jitter_and_fit, seeds=3,
             )
         ),
     ),
@@ -227,8 +224,7 @@ ENTRIES = (
             digits=Recipe(
                 _NOISE_15 | dict(width=256, dropout=0.3), _DIGITS_ODE, match_and_fit, seeds=3
             ),
-            moons=Recipe(dict(width=96), _MOONS_ODE, match_and_fit, _PLANE_DATA),
-            checkerboard=Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA),
+            **dict.fromkeys(_LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA)),
             mnist=Recipe(dict(width=400), _MNIST_ODE, match_and_fit),
         ),
     ),
