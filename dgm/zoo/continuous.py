@@ -148,7 +148,7 @@ _PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300
 # jumps: many bins, and no matrix between the layers, since the edges are along the axes
 _BOARD = Recipe(
     dict(steps=(3,), width=128, bins=32, bound=3.0, mixing=False),
-    dict(_PLANE_FIT, steps=1800, batch_size=512, average=0.995, eval_every=500),
+    dict(_PLANE_FIT, steps=1500, batch_size=512, average=0.995, eval_every=500),
     data=_PLANE_DATA, seeds=3,
 )  # fmt: skip
 
