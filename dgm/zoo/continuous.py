@@ -212,7 +212,7 @@ ENTRIES = (
         dict(
             digits=Recipe(
                 _NOISE_15 | dict(steps=(4, 2), width=24, dropout=0.1),
-                dict(_MOVED_15, steps=240), jitter_and_fit, seeds=3,
+                dict(_MOVED_15, steps=240), jitter_and_fit,
             )
         ),
     ),
@@ -222,7 +222,7 @@ ENTRIES = (
         Tiny(_PICTURES, dict(width=8, solver_steps=12), std=0.03),
         dict(
             digits=Recipe(
-                _NOISE_15 | dict(width=256, dropout=0.3), _DIGITS_ODE, match_and_fit, seeds=3
+                _NOISE_15 | dict(width=256, dropout=0.3), _DIGITS_ODE, match_and_fit
             ),
             **dict.fromkeys(_LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA)),
             mnist=Recipe(dict(width=400), _MNIST_ODE, match_and_fit),
