@@ -30,7 +30,7 @@ from dgm.nets.raster import RasterNetwork
 from dgm.nets.resnet import ResNet
 from dgm.nets.time_mlp import TimeMLP
 from dgm.train.jitter import Jitter
-from dgm.zoo.dequantised import in_levels, jitter_and_fit, noise_of, opened, over_normal
+from dgm.zoo.dequantised import in_levels, noise_of, opened, over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
 from dgm.zoo.matching import match_and_fit
 
@@ -139,7 +139,6 @@ def ffjord(
 
 _FIT_15 = dict(clip_norm=1.0, progress=False)
 _DIGITS_15 = dict(_FIT_15, lr=2e-3, weight_decay=0.1, warmup=50)
-_MOVED_15 = dict(_DIGITS_15, average=0.99, shift=0.3)
 _NOISE_15 = dict(noise_width=64, noise_dropout=0.2)
 _NO_HISTOGRAMS = _NOISE_15 | dict(marginals=False)
 _LAWS = ("moons", "checkerboard")
@@ -211,8 +210,8 @@ ENTRIES = (
         Tiny(_PICTURES, dict(steps=(2,), width=6), std=0.1),
         dict(
             digits=Recipe(
-                _NOISE_15 | dict(steps=(4, 2), width=24, dropout=0.1),
-                dict(_MOVED_15, steps=240), jitter_and_fit,
+                _NO_HISTOGRAMS | dict(steps=(4, 2), width=24, dropout=0.1),
+                dict(_DIGITS_15, average=0.998, steps=200),
             )
         ),
     ),
