@@ -6,7 +6,7 @@ from dgm.distribution.support import Levels
 from dgm.nets.conv import ResidualConv
 from dgm.nets.hierarchy import Grow, PictureHead, Shrink
 from dgm.nets.level_logits import LevelLogits
-from dgm.zoo.entry import Recipe, warm_and_fit
+from dgm.zoo.entry import Recipe, Tiny, warm_and_fit
 
 
 def _quarter(data: Levels) -> int:
@@ -36,6 +36,7 @@ def painter(data: Levels, features: int, width: int, inner: int = 12) -> nn.Modu
     return LevelLogits(nn.Sequential(*blocks, head, nn.Flatten()), data.dims, data.levels, 8)
 
 
+TINY = Tiny(Levels((1, 4, 4), 2), dict(latent_dim=2, width=6, m=2), std=0.2)
 GREY = Recipe(
     dict(latent_dim=32, width=40),
     dict(warm=400, steps=9000, batch_size=16, lr=3e-3, weight_decay=0.01, warmup=100,

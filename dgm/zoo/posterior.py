@@ -216,7 +216,6 @@ def train_warm(
 _DIGITS = {"digits": Recipe(train=train_warm, seeds=3)}
 _BEST = Recipe(dict(dropout=0.33), dict(steps=2000, warm=300), train_warm, seeds=3)
 _MNIST, _BINARY = {"mnist": large_vae.GPU}, {"binary_mnist": large_vae.BITS}
-_TINY_PICTURE = Tiny(Levels((1, 4, 4), 2), dict(latent_dim=2, width=6, m=2), std=0.2)
 _KINGMA14 = ("Kingma and Welling (2014)", "https://arxiv.org/abs/1312.6114")
 _KINGMA19 = ("Kingma and Welling (2019), section 2.5", "https://arxiv.org/abs/1906.02691")
 _REZENDE = ("Rezende and Mohamed (2015)", "https://arxiv.org/abs/1505.05770")
@@ -247,5 +246,5 @@ ENTRIES = (
     Entry(flow_prior_vae, "V20", _CHEN, _tiny(n_layers=2, flow_width=8), _DIGITS),
     Entry(autoregressive_prior_vae, "V20", _CHEN, _tiny(prior_width=8), _DIGITS),
     Entry(sylvester_conv_vae, "V20", _BERG, _tiny(n_layers=2), {"digits": _BEST}),
-    Entry(sylvester_picture_vae, "V20", _BERG, _TINY_PICTURE, {"mnist": large_vae.GREY}),
+    Entry(sylvester_picture_vae, "V20", _BERG, large_vae.TINY, {"mnist": large_vae.GREY}),
 )
