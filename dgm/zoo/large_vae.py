@@ -36,7 +36,7 @@ def painter(data: Levels, features: int, width: int, inner: int = 12) -> nn.Modu
     return LevelLogits(nn.Sequential(*blocks, head, nn.Flatten()), data.dims, data.levels, 8)
 
 
-TINY = Tiny(Levels((1, 4, 4), 2), dict(latent_dim=2, width=6, m=2), std=0.2)
+TINY = Tiny(Levels((1, 4, 4), 3), dict(latent_dim=3, width=2, m=2), std=0.2)
 GREY = Recipe(
     dict(latent_dim=32, width=40),
     dict(warm=400, steps=9000, batch_size=16, lr=3e-3, weight_decay=0.01, warmup=100,
