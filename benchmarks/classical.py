@@ -26,7 +26,8 @@ from sklearn.decomposition import sparse_encode
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from dgm.distribution.support import Reals
-from dgm.linear.sparse_coding import exact_codes, fista, kkt_gap
+from dgm.linear.exact_codes import exact_codes
+from dgm.linear.sparse_coding import fista, kkt_gap
 from dgm.mixture.gaussian_mixture import GaussianMixture
 
 N, DIM, COMPONENTS = 20_000, 8, 8
@@ -101,7 +102,7 @@ def sparse_rounds(dtype: torch.dtype, rounds: int) -> dict[str, list[float]]:
     while gap(fista(x, dictionary, penalty, steps)) > 1e-5:
         steps += 2
     best, lasso = (
-        gap(exact_codes(x, dictionary, penalty)),
+        gap(exact_codes(x, dictionary, penalty, fista, kkt_gap)),
         gap(torch.from_numpy(theirs()).to(dtype)),
     )
     print(f"  {dtype}: gaps {best:.0e} exact, {lasso:.0e} lasso_cd, 1e-5 after {steps} steps")
@@ -110,7 +111,7 @@ def sparse_rounds(dtype: torch.dtype, rounds: int) -> dict[str, list[float]]:
     name = f"sparse codes, {str(dtype)[6:]}"
     ours = {
         f"{name}, {steps} steps of FISTA": lambda: fista(x, dictionary, penalty, steps),
-        f"{name}, exact_codes": lambda: exact_codes(x, dictionary, penalty),
+        f"{name}, exact_codes": lambda: exact_codes(x, dictionary, penalty, fista, kkt_gap),
     }
     return {
         title: [seconds(theirs) / seconds(call) for _ in range(rounds)]

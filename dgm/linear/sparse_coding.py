@@ -1,8 +1,8 @@
-"""Sparse codes for a given dictionary: the lasso by ISTA, FISTA, or exactly, with a certificate.
+"""Sparse codes for a given dictionary: the lasso by ISTA and FISTA, with a certificate.
 
 Olshausen & Field (1996), doi:10.1038/381607a0; ISTA and FISTA: Beck & Teboulle (2009),
-doi:10.1137/080716542, eqs. 1.4, 4.1-4.3; restart: O'Donoghue & Candes (2015), arXiv:1204.3982;
-support and signs give the minimum: Tibshirani (2013), arXiv:1206.0313, eq. 4. Needs torch only.
+doi:10.1137/080716542, eqs. 1.4, 4.1-4.3; restart: O'Donoghue & Candes (2015), arXiv:1204.3982.
+Needs torch only.
 """
 
 import math
@@ -95,56 +95,4 @@ def fista(
         ahead = h.lerp(new, further)
         left_ahead = left.lerp(new_left, further)  # linear: no product with D
         h, left, value, t = new, new_left, new_value, t_next
-    return h
-
-
-@torch.no_grad()
-def settle(x: Tensor, h: Tensor, dictionary: Tensor, penalty: float) -> Tensor:
-    """What the minimum is if h (B, m) has its support and its signs; (B, m).
-
-    With A the active atoms of an example, D_A^T (x - D_A h_A) = penalty sign(h_A) is a linear
-    system. Where its solution has another sign somewhere, or is no better, h stays as it is.
-    """
-    # the k places of every example that may be active, padded by places that are not
-    active = h != 0
-    k = max(1, int(active.sum(1).max()))
-    places = active.to(torch.uint8).topk(k, dim=1).indices  # (B, k)
-    on, sign = active.gather(1, places), h.gather(1, places).sign()
-    # the system of every example, with a 1 on the diagonal of the padding
-    gram = (dictionary.T @ dictionary)[places[:, :, None], places[:, None]]  # (B, k, k)
-    gram = gram * (on[:, :, None] & on[:, None])
-    gram.diagonal(dim1=1, dim2=2).add_((~on).to(h.dtype))
-    pull = on * ((x @ dictionary).gather(1, places) - penalty * sign)
-    factor, failed = torch.linalg.cholesky_ex(gram)
-    solved = torch.cholesky_solve(pull[:, :, None], factor)[:, :, 0]
-    # kept where it has the signs that it was made for, and where it helps
-    good = (failed == 0) & ((solved * sign > 0) | ~on).all(1)
-    found = torch.zeros_like(h).scatter_(1, places, solved * on)
-    before, after = (sparse_objective(x, code, dictionary, penalty) for code in (h, found))
-    return torch.where((good & (after <= before))[:, None], found, h)
-
-
-@torch.no_grad()
-def exact_codes(
-    x: Tensor, dictionary: Tensor, penalty: float, steps: int = 32, rounds: int = 20
-) -> Tensor:
-    """Minima of the lasso to rounding, (B, m): FISTA finds who is active, `settle` how much.
-
-    The first ``steps`` run in single precision, which is enough to see a support. Examples whose
-    `kkt_gap` is above rounding take twenty further steps, and so on for ``rounds``; what is left
-    then, as where atoms are equal or more of them than numbers are active, is FISTA's code.
-    """
-    h, _ = _prepare_code(x, dictionary, penalty, None)
-    small = (x.float(), dictionary.float())
-    h = fista(*small, penalty, steps).to(x.dtype)
-    rounding = 64 * torch.finfo(x.dtype).eps * (x @ dictionary).abs().amax(1).clamp_min(penalty)
-    todo = torch.arange(len(x), device=x.device)
-    for i in range(rounds):
-        part, code = x[todo], h[todo]
-        code = fista(part, dictionary, penalty, 20, code) if i else code
-        code = settle(part, code, dictionary, penalty)
-        h[todo] = code
-        todo = todo[kkt_gap(part, code, dictionary, penalty) > rounding[todo]]
-        if not len(todo):
-            break
     return h
