@@ -19,8 +19,8 @@ from torch.nn.functional import cross_entropy
 class JointEnergyModel(nn.Module):
     """The logits f(x) of a classifier as minus the energy of x together with each class.
 
-    E(x, y) = -f(x)[y] and E(x) = -log sum_y exp f(x)[y]; p(y | x) is the softmax as ever. The softmax
-    leaves one number for each x free, the same for all classes, and f = net + b uses it: b is the
+    E(x, y) = -f(x)[y] and E(x) = -log sum_y exp f(x)[y]; p(y | x) is the softmax as ever. It
+    leaves one number for each x free, the same for all classes, and f = net + b uses that: b is the
     log density of the law that the chains start from, so that an untrained net is that law. With
     ``noise`` s the density is that of pictures, scaled to -1 .. 1, plus Gaussian noise of deviation
     s in every pixel; a draw takes the noise off again.
@@ -42,6 +42,8 @@ class JointEnergyModel(nn.Module):
         Of log p(x) in `loss`: 1 is the joint likelihood, 0 the plain classifier.
     draw_steps : int
         Steps of a chain in `sample`.
+    base : bool
+        Whether b is there; without it f = net, as published.
 
     Examples
     --------
@@ -57,19 +59,20 @@ class JointEnergyModel(nn.Module):
 
     def __init__(
         self, data: Any, labels: Any, net: nn.Module, chains: nn.Module, noise: float = 0.0,
-        weight: float = 1.0, draw_steps: int = 50,
+        weight: float = 1.0, draw_steps: int = 50, base: bool = True,
     ):  # fmt: skip
         super().__init__()
         for name, value in (("noise", noise), ("weight", weight)):
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be finite and at least 0, got {value!r}")
         self.data, self.labels, self.net, self.chains = data, labels, net, chains
-        self.noise, self.weight = noise, weight
+        self.noise, self.weight, self.base = noise, weight, bool(base)
         self.draw_steps = data.count(draw_steps, "draw_steps")
 
     def logits(self, u: Tensor) -> Tensor:
         """f(u) (B, K) of scaled pictures u (B, *shape): net(u)[y] + b(u)."""
-        return self.net(u) + self.chains.start.log_prob(u)[:, None]
+        f = self.net(u)
+        return f + self.chains.start.log_prob(u)[:, None] if self.base else f
 
     def log_g(self, u: Tensor, y: Tensor | None = None) -> Tensor:
         """log p(u) + log Z, (B,) nats; with y (B,) it is log p(u, y) + log Z."""
@@ -103,7 +106,7 @@ class JointEnergyModel(nn.Module):
         return {"class": cross_entropy(of_data, y, reduction="none"), "contrast": contrast}
 
     def _contrast(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of x, with noise in training, and the contrast (B,): its slope is that of -log p."""
+        """Logits of x, with noise in training, and the contrast (B,), with the slope of -log p."""
         u = self._scaled(x)
         if self.training and self.noise:
             u = u + self.noise * torch.randn_like(u)
@@ -131,9 +134,7 @@ class JointEnergyModel(nn.Module):
         """The mean of what u (B, *shape) was before the noise: u + s^2 grad log p(u)."""
         return u + self.noise**2 * self.chains.slope(lambda v: self.log_g(v, y), u)
 
-    def refine(
-        self, u: Tensor, steps: int, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def refine(self, u: Tensor, steps: int, generator: torch.Generator | None = None) -> Tensor:
         """Scaled pictures u (B, *shape) after some steps of the chain towards likely pictures."""
         return self.chains.walk(self.log_g, u, self.data.count(steps, "steps"), generator)
 

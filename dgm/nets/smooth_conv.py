@@ -6,7 +6,6 @@ the picture are smooth; Elfwing et al. (2018), arXiv:1702.03118. Needs torch onl
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
@@ -24,6 +23,7 @@ class SmoothConvNet(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> net = SmoothConvNet((1, 8, 8), 10, widths=(6, 4), strides=(1, 2), hidden=12)
     >>> [tuple(h.shape) for h in net.layers(torch.zeros(3, 1, 8, 8))]
     [(3, 6, 8, 8), (3, 4, 4, 4), (3, 12), (3, 10)]

@@ -1,4 +1,4 @@
-"""A training loop that finishes unattended: where a run goes wrong it goes back and on, more slowly.
+"""A loop that finishes unattended: where a run goes wrong it goes back, and on more slowly.
 
 Energy models trained by chains diverge now and then; their authors restart by hand from the last
 checkpoint with a new seed (Grathwohl et al. 2020, arXiv:1912.03263, appendix H.3). Here that is a
