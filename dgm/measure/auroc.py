@@ -47,7 +47,9 @@ def auroc(inside: Tensor, outside: Tensor) -> Area:
     a, b = inside.detach().double(), outside.detach().double()
     below = torch.searchsorted(b.sort()[0], a), torch.searchsorted(b.sort()[0], a, right=True)
     above = torch.searchsorted(a.sort()[0], b), torch.searchsorted(a.sort()[0], b, right=True)
-    of_inside = (below[0] + below[1]) / (2 * len(b))  # (N,): share of outside below each
-    of_outside = 1 - (above[0] + above[1]) / (2 * len(a))  # (M,): share of inside above each
+    of_inside = (below[0] + below[1]).double() / (2 * len(b))  # (N,): share of outside below each
+    of_outside = 1 - (above[0] + above[1]).double() / (
+        2 * len(a)
+    )  # (M,): share of inside above each
     variance = of_inside.var() / len(a) + of_outside.var() / len(b)
     return Area(of_inside.mean().item(), math.sqrt(variance.item()))

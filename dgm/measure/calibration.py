@@ -54,7 +54,7 @@ def reliability(p: Tensor, y: Tensor, n_bins: int = 15) -> Reliability:
     p, y = _checked(p, y)
     confidence, said = p.max(1)
     right = (said == y).double()
-    bins = (confidence * n_bins - 1e-9).ceil().long().clamp(1, n_bins) - 1  # (low, high]
+    bins = (confidence * n_bins - 1e-6).ceil().long().clamp(1, n_bins) - 1  # (low, high]
     count = torch.zeros(n_bins, dtype=torch.float64).index_add(0, bins, torch.ones_like(right))
     sums = [torch.zeros_like(count).index_add(0, bins, v) / count for v in (confidence, right)]
     return Reliability(count, *sums)

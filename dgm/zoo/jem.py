@@ -84,16 +84,16 @@ def begin_and_train(
 
 _GRATHWOHL = ("Grathwohl et al. (2020)", "https://arxiv.org/abs/1912.03263")
 _DIGITS = Recipe(
-    dict(widths=(32, 64, 64), strides=(2, 1, 1), hidden=128, noise=0.2, rank=12, n_chains=64,
-         n_kept=1000, steps=10, draw_steps=60),
-    dict(steps=900, batch_size=64, lr=1e-3, weight_decay=0.01, average=0.99, moved=0.3,
-         warmup=20, progress=False),
+    dict(widths=(32, 64, 64), strides=(2, 1, 1), hidden=128, noise=0.2, rank=12, n_chains=32,
+         n_kept=1000, steps=8, draw_steps=30, weight=0.1),
+    dict(steps=450, batch_size=64, lr=2e-3, weight_decay=0.01, average=0.98, moved=0.3,
+         warmup=10, progress=False),
     begin_and_train, seeds=3,
 )  # fmt: skip
 _MNIST = Recipe(
     dict(widths=(32, 48, 64), strides=(2, 2, 1), hidden=96, noise=0.3, rank=16, n_chains=32,
-         n_kept=2000, steps=8, draw_steps=40),
-    dict(steps=3000, batch_size=64, lr=1e-3, weight_decay=0.01, average=0.995, warmup=20,
+         n_kept=2000, steps=8, draw_steps=24, weight=0.1),
+    dict(steps=1400, batch_size=64, lr=2e-3, weight_decay=0.01, average=0.99, warmup=20,
          most=500.0, progress=False),
     begin_and_train,
 )  # fmt: skip
