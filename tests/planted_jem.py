@@ -3,13 +3,13 @@
 import torch
 from torch import nn
 
-from dgm.hybrid.class_gaussians import ClassGaussians
-from dgm.hybrid.joint_energy import JointEnergyModel
-from dgm.hybrid.langevin_replay import LangevinReplay
+from dgm.jem.class_gaussians import ClassGaussians
+from dgm.jem.joint_energy import JointEnergyModel
+from dgm.jem.langevin_replay import LangevinReplay
 from dgm.measure import auroc as areas
 from dgm.measure import calibration
+from dgm.measure import pgd as attack
 from dgm.nets.smooth_conv import SmoothConvNet
-from dgm.robustness import pgd as attack
 from dgm.train import guarded
 from dgm.zoo.studies import joint_or_plain
 

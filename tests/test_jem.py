@@ -11,14 +11,14 @@ from torch.nn.functional import cross_entropy
 
 from dgm import zoo
 from dgm.distribution.support import Levels, Reals
-from dgm.hybrid.class_gaussians import ClassGaussians
-from dgm.hybrid.joint_energy import JointEnergyModel
-from dgm.hybrid.langevin_replay import LangevinReplay
+from dgm.jem.class_gaussians import ClassGaussians
+from dgm.jem.joint_energy import JointEnergyModel
+from dgm.jem.langevin_replay import LangevinReplay
 from dgm.measure import auroc as areas
 from dgm.measure import calibration
+from dgm.measure import pgd as attack
 from dgm.nets.mlp import MLP
 from dgm.nets.smooth_conv import SmoothConvNet
-from dgm.robustness import pgd as attack
 from dgm.train import TrainingDiverged
 from dgm.train.guarded import guarded_fit
 from dgm.zoo.studies import joint_or_plain

@@ -17,5 +17,6 @@
 | `active_units.py`     | which latent units carry information: posterior collapse, seen      |
 | `calibration.py`      | do predictions of 80 per cent come true in 80 per cent of the cases? |
 | `auroc.py`            | how often one score ranks an inside example above an outside one    |
+| `pgd.py`              | the worst picture within a small box, by steps along a slope's sign |
 | `influence.py`        | gradients of every prediction towards every input: who sees whom    |
 """

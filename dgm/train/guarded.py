@@ -126,9 +126,13 @@ def guarded_fit(
             for module in model.modules():
                 if hasattr(module, "restart"):
                     module.restart()
-    # what happened
-    model.load_state_dict(run.weights())
-    model.eval()
+    return _said(run, steps, rollbacks)
+
+
+def _said(run: Progress, steps: int, rollbacks: list[int]) -> GuardedFit:
+    """Give the model its last weights, in eval mode, and say what happened."""
+    run.model.load_state_dict(run.weights())
+    run.model.eval()
     width = max(1, steps // 100)
     ends = list(range(width, steps + 1, width))
     means = [sum(run.losses[end - width : end]) / width for end in ends]

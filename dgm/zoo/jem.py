@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from dgm.distribution.support import Levels, Reals
-from dgm.hybrid.class_gaussians import ClassGaussians
-from dgm.hybrid.joint_energy import JointEnergyModel
-from dgm.hybrid.langevin_replay import LangevinReplay
+from dgm.jem.class_gaussians import ClassGaussians
+from dgm.jem.joint_energy import JointEnergyModel
+from dgm.jem.langevin_replay import LangevinReplay
 from dgm.nets.mlp import MLP
 from dgm.nets.smooth_conv import SmoothConvNet
 from dgm.train.guarded import GuardedFit, guarded_fit
@@ -93,7 +93,7 @@ _DIGITS = Recipe(
 _MNIST = Recipe(
     dict(widths=(32, 48, 64), strides=(2, 2, 1), hidden=96, noise=0.3, rank=16, n_chains=32,
          n_kept=2000, steps=8, draw_steps=24, weight=0.1),
-    dict(steps=1400, batch_size=64, lr=2e-3, weight_decay=0.01, average=0.99, warmup=20,
+    dict(steps=700, batch_size=64, lr=2e-3, weight_decay=0.01, average=0.99, warmup=20,
          most=500.0, progress=False),
     begin_and_train,
 )  # fmt: skip

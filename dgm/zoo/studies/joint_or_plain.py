@@ -12,10 +12,10 @@ from torch.nn.functional import cross_entropy
 
 from dgm import data, zoo
 from dgm.evaluate import linear_probe
-from dgm.hybrid.joint_energy import JointEnergyModel
+from dgm.jem.joint_energy import JointEnergyModel
 from dgm.measure.auroc import auroc
 from dgm.measure.calibration import best_temperature, calibration_error, calibration_null
-from dgm.robustness.pgd import pgd
+from dgm.measure.pgd import pgd
 from dgm.zoo.studies.runs import read_runs, train_missing
 from dgm.zoo.train import train
 

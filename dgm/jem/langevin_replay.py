@@ -40,7 +40,7 @@ class LangevinReplay(nn.Module):
     Examples
     --------
     >>> from dgm.distribution.support import Levels, Reals
-    >>> from dgm.hybrid.class_gaussians import ClassGaussians
+    >>> from dgm.jem.class_gaussians import ClassGaussians
     >>> start = ClassGaussians(Reals((2,)), Levels((), 3))
     >>> chains = LangevinReplay(start, step_size=0.1, box=4.0, n_chains=6, n_kept=20, steps=5)
     >>> chains(lambda u: -u.square().sum(1) / 2).shape

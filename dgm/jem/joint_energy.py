@@ -48,8 +48,8 @@ class JointEnergyModel(nn.Module):
     Examples
     --------
     >>> from dgm.distribution.support import Levels, Reals
-    >>> from dgm.hybrid.class_gaussians import ClassGaussians
-    >>> from dgm.hybrid.langevin_replay import LangevinReplay
+    >>> from dgm.jem.class_gaussians import ClassGaussians
+    >>> from dgm.jem.langevin_replay import LangevinReplay
     >>> points, labels = Reals((2,)), Levels((), 3)
     >>> chains = LangevinReplay(ClassGaussians(points, labels), step_size=0.1, box=4.0)
     >>> model = JointEnergyModel(points, labels, nn.Linear(2, 3), chains)

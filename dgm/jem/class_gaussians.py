@@ -24,7 +24,7 @@ class ClassGaussians(nn.Module):
     data : what x is: ``shape``, ``dims``, ``count(n)``.
     labels : what y is, ``Levels((), K)``: ``levels``, ``check(y, name)``.
     rank : int
-        R, the directions of a class.
+        R, the directions of a class; at most D - 1 of them.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class ClassGaussians(nn.Module):
     def __init__(self, data: Any, labels: Any, rank: int = 8):
         super().__init__()
         self.data, self.labels = data, labels
-        rank = min(data.count(rank, "rank", least=0), data.dims)
+        rank = min(data.count(rank, "rank", least=0), data.dims - 1)
         self.register_buffer("mean", torch.zeros(labels.levels, data.dims))
         self.register_buffer("factor", torch.zeros(labels.levels, data.dims, rank))
         self.register_buffer("spread", torch.ones(labels.levels))
@@ -65,7 +65,7 @@ class ClassGaussians(nn.Module):
             _, s, v = torch.linalg.svd(of_class - mean, full_matrices=False)
             variances = s.square() / (len(of_class) - 1)  # along the principal directions
             r = min(rank, len(variances))
-            left = variances[r:].sum() / max(1, self.data.dims - r)
+            left = (variances[r:].sum() / (self.data.dims - r)).clamp_min(1e-6)
             self.mean[k] = mean
             self.factor[k].zero_()
             self.factor[k, :, :r] = v[:r].T * (variances[:r] - left).clamp_min(0).sqrt()
