@@ -99,11 +99,13 @@ class JointEnergyModel(nn.Module):
         """p(y | x): Z cancels, and so does all that the logits have in common."""
         return Categorical(logits=self(x), validate_args=False)
 
-    def terms(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """`class`: -log p(y | x); `contrast`: E(x) less the mean energy of the negatives; (B,)."""
-        y = self.labels.check(y, "y", trusted=self.training)
+    def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
+        """`contrast`: E(x) less the mean energy of the negatives; with y also `class`, -log p(y | x)."""
         of_data, contrast = self._contrast(x)
-        return {"class": cross_entropy(of_data, y, reduction="none"), "contrast": contrast}
+        if y is None:
+            return {"contrast": contrast}
+        y = self.labels.check(y, "y", trusted=self.training)
+        return {"contrast": contrast, "class": cross_entropy(of_data, y, reduction="none")}
 
     def _contrast(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of x, with noise in training, and the contrast (B,), with the slope of -log p."""

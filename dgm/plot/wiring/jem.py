@@ -1,4 +1,4 @@
-"""Chapters 20 and 21: one network for the class and for the picture."""
+"""Chapter 20: one network for the class and for the picture."""
 
 from dgm.plot.schematic import Diagram, Schematic, panels
 
