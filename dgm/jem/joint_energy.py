@@ -100,7 +100,7 @@ class JointEnergyModel(nn.Module):
         return Categorical(logits=self(x), validate_args=False)
 
     def terms(self, x: Tensor, y: Tensor | None = None) -> dict[str, Tensor]:
-        """`contrast`: E(x) less the mean energy of the negatives; with y also `class`, -log p(y | x)."""
+        """(B,) each: `contrast`, E(x) less that of the negatives; with y `class`, -log p(y | x)."""
         of_data, contrast = self._contrast(x)
         if y is None:
             return {"contrast": contrast}
