@@ -92,8 +92,8 @@ _DIGITS = Recipe(
 )  # fmt: skip
 _MNIST = Recipe(
     dict(widths=(32, 48, 64), strides=(2, 2, 1), hidden=96, noise=0.3, rank=16, n_chains=32,
-         n_kept=2000, steps=8, draw_steps=24, weight=0.1),
-    dict(steps=700, batch_size=64, lr=2e-3, weight_decay=0.01, average=0.99, warmup=20,
+         n_kept=2000, steps=8, draw_steps=16),
+    dict(steps=160, batch_size=64, lr=1e-3, weight_decay=0.01, average=0.97, warmup=20,
          most=500.0, progress=False),
     begin_and_train,
 )  # fmt: skip
