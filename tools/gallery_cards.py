@@ -345,9 +345,9 @@ def hidden_units():
 @card(
     "20_jem",
     "Digits that a classifier draws: chains that climb the logit of the class of each column",
-    ("jem", "mnist"),
+    ("jem", "digits"),
 )
 def climbed_logits():
-    model = zoo.load("jem", "mnist")
+    model = zoo.load("jem", "digits")
     made = torch.Generator().manual_seed(0)
-    return tiles(model.sample(60, y=torch.arange(60) % 10, generator=made), 256, 10, 48, "energy")
+    return tiles(model.sample(60, y=torch.arange(60) % 10, generator=made), 17, 10, 48, "energy")

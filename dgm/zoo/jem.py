@@ -90,20 +90,13 @@ _DIGITS = Recipe(
          warmup=10, progress=False),
     begin_and_train, seeds=3,
 )  # fmt: skip
-_MNIST = Recipe(
-    dict(widths=(32, 48, 64), strides=(2, 2, 1), hidden=96, noise=0.3, rank=16, n_chains=32,
-         n_kept=2000, steps=8, draw_steps=16),
-    dict(steps=160, batch_size=64, lr=1e-3, weight_decay=0.01, average=0.97, warmup=20,
-         most=500.0, progress=False),
-    begin_and_train,
-)  # fmt: skip
 _TINY = dict(hidden=8, n_chains=6, n_kept=9, steps=3, draw_steps=5, rank=2)
 
 ENTRIES = (
     Entry(
         jem, "E10 E12 E13 E14 E16", _GRATHWOHL,
         Tiny(Levels((1, 4, 4), 5), _TINY | dict(widths=(5, 4), n_classes=3)),
-        {"digits": _DIGITS, "mnist": _MNIST,
+        {"digits": _DIGITS,
          "digits_plain": replace(_DIGITS, sizes=_DIGITS.sizes | {"weight": 0.0}, of="digits")},
     ),
     Entry(
