@@ -340,3 +340,14 @@ def hidden_units():
     shown = 0.5 + 0.5 * filters / filters.abs().amax((1, 2, 3), keepdim=True)
     sheet = tiles((100 * shown).round(), 101, 10, 48, "energy")
     return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
+
+
+@card(
+    "20_jem",
+    "Digits that a classifier draws: chains that climb the logit of the class of each column",
+    ("jem", "digits"),
+)
+def climbed_logits():
+    model = zoo.load("jem", "digits")
+    made = torch.Generator().manual_seed(0)
+    return tiles(model.sample(60, y=torch.arange(60) % 10, generator=made), 17, 10, 48, "energy")
