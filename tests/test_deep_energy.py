@@ -1,5 +1,6 @@
 """Deep energies: the contract over all entries, chains against laws, estimates against sums."""
 
+import itertools
 import math
 
 import contract
@@ -8,9 +9,9 @@ import torch
 from planted_deep_energy import FAULTS
 from torch import nn
 
-from dgm import data, zoo
+from dgm import zoo
 from dgm.data.worlds import all_states
-from dgm.deep_energy import boltzmann_generator, langevin
+from dgm.deep_energy import boltzmann_generator
 from dgm.deep_energy.annealing import annealed_log_z
 from dgm.deep_energy.boltzmann_generator import BoltzmannGenerator
 from dgm.deep_energy.contrast import Contrast
@@ -21,14 +22,13 @@ from dgm.deep_energy.langevin import Langevin, langevin_variance
 from dgm.deep_energy.mala import MALA
 from dgm.deep_energy.matching import DenoisingMatch, SlicedMatch
 from dgm.deep_energy.noise_contrast import NoiseContrast
-from dgm.deep_energy.plane_energy import GridLikelihood, PlaneEnergy
+from dgm.deep_energy.plane_energy import GridLikelihood
 from dgm.deep_energy.replay_buffer import ReplayBuffer
 from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
 from dgm.flow.elementwise import Scale
 from dgm.flow.flow import Flow
 from dgm.train.unattended import tend
-from dgm.zoo.studies import energy_objectives
 
 _GAP = "start_from_starts_nearer_to_the_data"  # its loss is a gap, which says nothing of progress
 
@@ -52,7 +52,7 @@ def bins_of(law, edges):
     x = torch.linspace(-4, 4, 80_001, dtype=torch.float64)[:, None]
     mass = (-law(x)).softmax(0)
     return torch.stack(
-        [mass[(x[:, 0] >= a) & (x[:, 0] < b)].sum() for a, b in zip(edges, edges[1:], strict=False)]
+        [mass[(x[:, 0] >= a) & (x[:, 0] < b)].sum() for a, b in itertools.pairwise(edges)]
     )
 
 
@@ -91,7 +91,7 @@ def corrected_chains_keep_the_law_at_any_step():
     for step in (0.05, 0.3):
         x, share = MALA(step)(ripple, grid[first], 40, seeded(1))
         found = torch.stack(
-            [((x >= a) & (x < b)).double().mean() for a, b in zip(edges, edges[1:], strict=False)]
+            [((x >= a) & (x < b)).double().mean() for a, b in itertools.pairwise(edges)]
         )
         error = (p * (1 - p) / len(x)).sqrt()
         assert 0.05 < share < 0.99

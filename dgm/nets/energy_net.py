@@ -1,4 +1,4 @@
-"""Networks that give one number for a picture: smooth convolutions, so that slopes have slopes.
+"""Networks that give one number, an energy: smooth, so that slopes have slopes.
 
 SiLU: Elfwing et al. (2018), arXiv:1702.03118; no normalisation, an example must not see its batch.
 Needs torch only.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
@@ -29,7 +30,6 @@ class ConvEnergy(nn.Module):
 
     Examples
     --------
-    >>> import torch
     >>> ConvEnergy((1, 8, 8), widths=(4, 6), hidden=10)(torch.zeros(3, 64)).shape
     torch.Size([3, 1])
     """
@@ -61,3 +61,42 @@ class ConvEnergy(nn.Module):
             h = silu(layer(h))
         h = silu(self.mix(h))
         return self.scale * self.last(silu(self.hidden(h.flatten(1))))
+
+
+class Waves(nn.Module):
+    """Rows (B, D) -> (B, 2 n): sines and cosines of n fixed random directions.
+
+    A perceptron behind them learns narrow valleys that it is slow to find from the coordinates.
+    Tancik et al. (2020), arXiv:2006.10739, eq. 5.
+
+    Parameters
+    ----------
+    features : int
+        D. n : how many directions.
+    pitch : float
+        Standard deviation of the directions' entries, radians for a unit of length.
+
+    Raises
+    ------
+    ValueError
+        A count is no whole number of at least 1, or pitch not positive.
+
+    Examples
+    --------
+    >>> Waves(2, n=5)(torch.zeros(3, 2)).sum(1)
+    tensor([5., 5., 5.])
+    """
+
+    def __init__(self, features: int, n: int = 32, pitch: float = 2.0):
+        super().__init__()
+        for name, count in dict(features=features, n=n).items():
+            if type(count) is not int or count < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+        if not pitch > 0:
+            raise ValueError(f"pitch must be positive, got {pitch!r}")
+        self.register_buffer("directions", pitch * torch.randn(features, n))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """u (B, D) -> (B, 2 n)."""
+        phase = u @ self.directions
+        return torch.cat((phase.sin(), phase.cos()), 1)

@@ -17,7 +17,7 @@ from dgm.deep_energy.noise_contrast import NoiseContrast
 from dgm.deep_energy.plane_energy import GridLikelihood, PlaneEnergy
 from dgm.deep_energy.replay_buffer import ReplayBuffer
 from dgm.distribution.support import Levels, Reals
-from dgm.nets.energy_net import ConvEnergy
+from dgm.nets.energy_net import ConvEnergy, Waves
 from dgm.nets.mlp import MLP
 from dgm.train import Fit, fit
 from dgm.train.unattended import tend
@@ -40,8 +40,8 @@ def ising_model(data: Levels, coupling: float = 0.2) -> IsingModel:
 
 
 def _in_the_plane(data: Reals, objective: nn.Module, hidden: tuple[int, ...]) -> PlaneEnergy:
-    """A perceptron over the plane, however it is trained."""
-    net = _without_level(MLP(getattr(data, "dims", 1), 1, hidden))
+    """A perceptron over waves in the plane, however it is trained."""
+    net = nn.Sequential(Waves(getattr(data, "dims", 1)), *_without_level(MLP(64, 1, hidden)))
     return PlaneEnergy(DeepEnergy(data, net, objective, Langevin(0.01)))
 
 
@@ -134,7 +134,7 @@ _TINY_CONTRAST = dict(hidden=(7, 5), chains=70, chain_steps=3, steps=5)
 _TINY_SMOOTHED = dict(widths=(3, 4), hidden=5, steps=5)
 _DIGITS = Recipe(
     dict(),
-    dict(steps=1500, batch_size=64, lr=2e-3, average=0.99),
+    dict(steps=600, batch_size=64, lr=2e-3, average=0.99),
     tend_and_draw, seeds=3,
 )  # fmt: skip
 _MNIST = Recipe(

@@ -11,8 +11,13 @@ from pathlib import Path
 from torch import nn
 
 from dgm import data, runtime, zoo
-from dgm.deep_energy.plane_energy import PlaneEnergy
+from dgm.deep_energy.contrast import Contrast
+from dgm.deep_energy.mala import MALA
+from dgm.deep_energy.plane_energy import GridLikelihood
+from dgm.deep_energy.replay_buffer import ReplayBuffer
+from dgm.distribution.support import Reals
 from dgm.train import fit
+from dgm.train.unattended import tend
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
@@ -25,8 +30,8 @@ NAMES = {
     "sliced_energy": "sliced score matching",
     "denoising_energy": "denoising score matching",
 }
-CHAINS = dict(noise=0.0, chains=1000, chain_steps=10, step=0.05)
-FIT = dict(steps=1000, batch_size=256, lr=5e-3, schedule="cosine", average=0.99, progress=False)
+TENDED = dict(steps=400, batch_size=256, lr=1e-3, average=0.99)
+FIT = dict(steps=400, batch_size=256, lr=5e-3, schedule="cosine", average=0.99, progress=False)
 
 
 def load() -> list[dict]:
@@ -36,9 +41,13 @@ def load() -> list[dict]:
 
 def untrained_energy(name: str) -> nn.Module:
     """The same network with one of the objectives, its Z on a grid of 200 by 200."""
-    plane = data.load(TOYS[0], n=2).kind
-    built = zoo.get(name).build(plane, **(CHAINS if name == "contrastive_energy" else {}))
-    return PlaneEnergy(getattr(built, "model", built))
+    whole = zoo.get("plane_energy" if name == "contrastive_energy" else name).build(Reals((2,)))
+    if name == "contrastive_energy":
+        whole.model.objective = Contrast(ReplayBuffer(2, 1000, fresh=0.02), steps=10)
+        whole.model.walker = MALA(0.05)
+    elif name == "plane_energy":
+        whole.model.objective = GridLikelihood(48)
+    return whole
 
 
 def excess_of(model: nn.Module, toy: data.Dataset) -> tuple[float, float]:
@@ -53,7 +62,10 @@ def train_objective(toy: str, name: str, seed: int, **settings: object) -> dict:
     runtime.seed(seed)
     model = untrained_energy(name)
     model.start_from(points.train)
-    fitted = fit(model, points.train, seed=seed, **FIT | settings)
+    if name == "contrastive_energy":  # chains cannot follow so fast
+        fitted = tend(model.model, points.train, seed=seed, **TENDED | settings).fit
+    else:
+        fitted = fit(model, points.train, seed=seed, **FIT | settings)
     excess, error = excess_of(model, points)
     run = {
         "excess": round(excess, 4),
