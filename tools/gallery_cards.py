@@ -340,3 +340,13 @@ def hidden_units():
     shown = 0.5 + 0.5 * filters / filters.abs().amax((1, 2, 3), keepdim=True)
     sheet = tiles((100 * shown).round(), 101, 10, 48, "energy")
     return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
+
+
+@card(
+    "18_deep_energy",
+    "Forty digits of 28 by 28 pixels: ends of chains on a deep energy that began at noise",
+    ("smoothed_energy", "mnist"),
+)
+def ends_of_chains():
+    x = zoo.load("smoothed_energy", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
+    return tiles(x, 256, 8, 60, "energy")

@@ -31,7 +31,7 @@ def annealed_log_z(
 
     Parameters
     ----------
-    model : `DeepEnergy`: ``base_draws``, ``tilted``, ``net``, ``spread``, ``data``.
+    model : `DeepEnergy`: ``base_draws``, ``base_log_prob``, ``net``, ``spread``, ``data``.
     walker : moves that leave exp(-E) as it is: `MALA`, which settles its step on the way.
     watch : told (step, states) after each.
 
@@ -62,7 +62,7 @@ def annealed_log_z(
         log_w -= (betas[k] - betas[k - 1]) * model.net(u)[:, 0]
 
         def energy(v: Tensor, b: float = betas[k]) -> Tensor:
-            return model.tilted(v) - (1 - b) * model.net(v)[:, 0]
+            return b * model.net(v)[:, 0] - model.base_log_prob(v)
 
         u, share = walker(energy, u, wait, generator)
         walker.settle(share)

@@ -35,7 +35,7 @@ class DoubleWell(nn.Module):
     --------
     >>> well = DoubleWell()
     >>> round(well.free_energy_difference(), 3), round(well.barrier(), 1)
-    (-4.892, 11.5)
+    (-4.777, 11.5)
     """
 
     def __init__(self, a: float = 1.0, b: float = 6.0, c: float = 1.0, d: float = 1.0):

@@ -72,7 +72,7 @@ def denoising_energy(
 def contrastive_energy(
     data: Levels | Reals, hidden: tuple[int, ...] = (128, 128), noise: float = 0.15,
     chains: int = 1000, chain_steps: int = 20, step: float = 0.01, fresh: float = 0.02,
-    steps: int = 500,
+    steps: int = 200,
 ) -> DeepEnergy:  # fmt: skip
     """Contrastive energy: data down, chains up; Langevin's steps accepted or refused."""
     net = _without_level(MLP(data.dims, 1, hidden))
@@ -134,7 +134,7 @@ _TINY_CONTRAST = dict(hidden=(7, 5), chains=70, chain_steps=3, steps=5)
 _TINY_SMOOTHED = dict(widths=(3, 4), hidden=5, steps=5)
 _DIGITS = Recipe(
     dict(),
-    dict(steps=600, batch_size=64, lr=2e-3, average=0.99),
+    dict(steps=500, batch_size=64, lr=2e-3, average=0.99),
     tend_and_draw, seeds=3,
 )  # fmt: skip
 _MNIST = Recipe(

@@ -30,8 +30,8 @@ NAMES = {
     "sliced_energy": "sliced score matching",
     "denoising_energy": "denoising score matching",
 }
-TENDED = dict(steps=400, batch_size=256, lr=1e-3, average=0.99)
-FIT = dict(steps=400, batch_size=256, lr=5e-3, schedule="cosine", average=0.99, progress=False)
+TENDED = dict(steps=350, batch_size=256, lr=1e-3, average=0.99)
+FIT = dict(steps=350, batch_size=256, lr=5e-3, schedule="cosine", average=0.99, progress=False)
 
 
 def load() -> list[dict]:
@@ -43,7 +43,7 @@ def untrained_energy(name: str) -> nn.Module:
     """The same network with one of the objectives, its Z on a grid of 200 by 200."""
     whole = zoo.get("plane_energy" if name == "contrastive_energy" else name).build(Reals((2,)))
     if name == "contrastive_energy":
-        whole.model.objective = Contrast(ReplayBuffer(2, 1000, fresh=0.02), steps=10)
+        whole.model.objective = Contrast(ReplayBuffer(2, 1000, fresh=0.02), steps=6)
         whole.model.walker = MALA(0.05)
     elif name == "plane_energy":
         whole.model.objective = GridLikelihood(48)
