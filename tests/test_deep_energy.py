@@ -13,7 +13,7 @@ from dgm import zoo
 from dgm.data.worlds import all_states
 from dgm.deep_energy import boltzmann_generator
 from dgm.deep_energy.annealing import annealed_log_z
-from dgm.deep_energy.boltzmann_generator import BoltzmannGenerator
+from dgm.deep_energy.boltzmann_generator import BoltzmannGenerator, log_ratio
 from dgm.deep_energy.contrast import Contrast
 from dgm.deep_energy.deep_energy import DeepEnergy
 from dgm.deep_energy.double_well import DoubleWell
@@ -22,13 +22,15 @@ from dgm.deep_energy.langevin import Langevin, langevin_variance
 from dgm.deep_energy.mala import MALA
 from dgm.deep_energy.matching import DenoisingMatch, SlicedMatch
 from dgm.deep_energy.noise_contrast import NoiseContrast
-from dgm.deep_energy.plane_energy import GridLikelihood
+from dgm.deep_energy.plane_energy import GridLikelihood, PlaneEnergy
 from dgm.deep_energy.replay_buffer import ReplayBuffer
 from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
 from dgm.flow.elementwise import Scale
 from dgm.flow.flow import Flow
+from dgm.nets.energy_net import ConvEnergy, Waves
 from dgm.train.unattended import tend
+from dgm.zoo.studies import finishing, long_chains
 
 _GAP = "start_from_starts_nearer_to_the_data"  # its loss is a gap, which says nothing of progress
 
@@ -401,3 +403,77 @@ def test_planted_fault_is_caught(plant, monkeypatch):
     torch.manual_seed(0)
     with pytest.raises(AssertionError):
         BY_NAME[name]()
+
+
+# --- studies and bad input ------------------------------------------------------------------------
+
+
+def test_forty_trainings_are_on_file():
+    found = {(run["name"], run["seed"]) for run in finishing.load()}
+    assert found == {(name, seed) for name in finishing.NAMES for seed in range(20)}
+
+
+def test_long_chains_are_on_file():
+    found = long_chains.load()
+    assert set(found) == {long_chains.REAL_DIGITS, *map(str, long_chains.LENGTHS)}
+
+
+def test_published_recipe_is_as_it_was_published():
+    model = finishing.as_published(0)
+    walk = model.walker
+    assert walk.step == 10
+    assert (2 * 10.0 * walk.temperature) ** 0.5 == pytest.approx(0.005)
+    assert (walk.clip, walk.box) == (0.01, (0.0, 1.0))
+    x, _ = walk(lambda u: 1e6 * u.sum(1), torch.full((500, 3), 0.5), 1, seeded())
+    assert (x - 0.4).abs().max() < 0.03  # at most ten times a hundredth, and the noise
+    starts = model.objective.buffer.chains
+    assert starts.min() >= 0
+    assert starts.max() <= 1
+    assert starts.std().item() == pytest.approx(12**-0.5, rel=0.01)
+
+
+def test_bad_input_is_named():
+    net, walk = Flat(), Langevin(0.1)
+    slow = DenoisingMatch(0.1)
+    buffer, plain = ReplayBuffer(2, 5), Reals((2,))
+    tiny = zoo.get("plane_energy").build(Reals((2,)))
+    model = DeepEnergy(plain, net, slow, walk)
+    for match, call in (
+        ("step must be positive", lambda: Langevin(0.0)),
+        ("temperature must be positive", lambda: Langevin(0.1, temperature=0.0)),
+        ("clip must be positive", lambda: Langevin(0.1, clip=0.0)),
+        ("box must be", lambda: Langevin(0.1, box=(1.0, 0.0))),
+        ("step must be positive", lambda: MALA(-1.0)),
+        ("share must lie", lambda: MALA(0.1, share=1.0)),
+        ("run away", lambda: langevin_variance(2.0)),
+        ("variance must be positive", lambda: langevin_variance(0.1, variance=0.0)),
+        ("size must be", lambda: ReplayBuffer(2, 0)),
+        ("dims must be", lambda: ReplayBuffer(0, 5)),
+        ("fresh must lie", lambda: ReplayBuffer(2, 5, fresh=1.5)),
+        ("n must be 1 .. 5 chains", lambda: buffer.take(6, torch.zeros(6, 2))),
+        ("x must be", lambda: buffer.fill(torch.zeros(4, 2))),
+        ("steps must be", lambda: Contrast(buffer, steps=0)),
+        ("noise must not be negative", lambda: Contrast(buffer, noise=-0.1)),
+        ("penalty must not be negative", lambda: Contrast(buffer, penalty=-1.0)),
+        ("noise must be positive", lambda: DenoisingMatch(0.0)),
+        ("slices must be", lambda: SlicedMatch(0)),
+        ("ratio must be", lambda: NoiseContrast(0)),
+        ("n must be", lambda: GridLikelihood(n=1)),
+        ("reach must be", lambda: GridLikelihood(reach=0.0)),
+        ("data must be points", lambda: PlaneEnergy(DeepEnergy(Reals((3,)), net, slow, walk))),
+        ("steps must be", lambda: DeepEnergy(plain, net, slow, walk, steps=0)),
+        ("x must be", lambda: model.energy(torch.zeros(3, 5))),
+        ("chains must be", lambda: annealed_log_z(tiny.model, MALA(0.1), chains=0)),
+        ("a must be positive", lambda: DoubleWell(a=0.0)),
+        ("by_energy must lie", lambda: flat_generator(2.0)),
+        ("all draws are on one side", lambda: log_ratio(torch.zeros(2), torch.ones(2).bool())),
+        ("data must be pictures", lambda: IsingModel(Levels((1, 3, 3), 3))),
+        ("data must be at most 10 wide", lambda: IsingModel(Levels((1, 3, 11), 2))),
+        ("features must be", lambda: Waves(0)),
+        ("pitch must be positive", lambda: Waves(2, pitch=0.0)),
+        ("data must be images", lambda: ConvEnergy((1, 6, 6))),
+        ("shrink must lie", lambda: tend(Trap(), torch.zeros(4, 1), shrink=1.0)),
+        ("steps must be", lambda: tend(Trap(), torch.zeros(4, 1), steps=0)),
+    ):
+        with pytest.raises(ValueError, match=match):
+            call()

@@ -45,6 +45,7 @@ def _generator() -> Diagram:
     energy = d.node("probability", "known $E(x)$", 266, 150)
     q = d.node("probability", "$q(x)$", 126, 150)
     weight = d.node("probability", "weight", 196, 215)
+    # from noise to a proposal and its weight
     d.arrow(z, flow)
     d.arrow(flow, x)
     d.arrow(flow, q)

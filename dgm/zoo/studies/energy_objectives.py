@@ -30,8 +30,8 @@ NAMES = {
     "sliced_energy": "sliced score matching",
     "denoising_energy": "denoising score matching",
 }
-TENDED = dict(steps=350, batch_size=256, lr=1e-3, average=0.99)
-FIT = dict(steps=350, batch_size=256, lr=5e-3, schedule="cosine", average=0.99, progress=False)
+TENDED = dict(steps=300, batch_size=256, lr=1e-3, average=0.99)
+FIT = dict(steps=300, batch_size=256, lr=5e-3, schedule="cosine", average=0.99, progress=False)
 
 
 def load() -> list[dict]:
