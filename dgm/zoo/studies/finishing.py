@@ -7,12 +7,14 @@ Langevin's equation, gradients clipped) and twenty of ours, the same perceptron 
 core each. A run is judged by chains that start at noise, never by those of its buffer.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from dgm import data, runtime, zoo
 from dgm.data.dataset import Dataset
@@ -55,6 +57,16 @@ def far() -> float:
     ]
 
 
+def _normalised_once(method: Callable) -> Callable:
+    """The method with every weight normalised once a call, not once a step of its chains."""
+
+    def called(*given: object, **named: object) -> Tensor:
+        with parametrize.cached():
+            return method(*given, **named)
+
+    return called
+
+
 def as_published(seed: int) -> nn.Module:
     """The recipe as it was published, around our perceptron.
 
@@ -74,6 +86,8 @@ def as_published(seed: int) -> nn.Module:
         return torch.rand(n, 64, generator=generator)
 
     model.base_draws = noise
+    model.loss = _normalised_once(model.loss)
+    model.sample = _normalised_once(model.sample)
     buffer.fill(noise(10_000))
     return model
 
