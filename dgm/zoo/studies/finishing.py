@@ -1,7 +1,7 @@
-"""Which contrastive trainings finish? Forty runs on 8 by 8 digits that nobody looks after.
+"""Which contrastive trainings finish? Twenty runs on 8 by 8 digits that nobody looks after.
 
-Twenty seeds of the published recipe (Du and Mordatch, 2019, arXiv:1903.08689: steps far from
-Langevin's equation, gradients clipped) and twenty of ours, the same perceptron in both.
+Ten seeds of the published recipe (Du and Mordatch, 2019, arXiv:1903.08689: steps far from
+Langevin's equation, gradients clipped) and ten of ours, the same perceptron in both.
 
 ``python -m dgm.zoo.studies.finishing`` trains what is not on file yet, about seven seconds of one
 core each. A run is judged by chains that start at noise, never by those of its buffer.
@@ -28,7 +28,7 @@ from dgm.zoo.studies.judges import compared, truth_of
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
-SEEDS = range(20)
+SEEDS = range(10)
 NAMES = ("published", "ours")
 STEPS = {"published": 75, "ours": 150}  # about equal seconds
 LONG, DRAWN = 1000, 200
