@@ -246,7 +246,8 @@ def annealed_weights_average_to_z():
     w = (few - whole.log_z()).exp().detach()
     assert abs(w.mean().item() - 1) < 4.5 * w.std().item() / 20_000**0.5
     held = whole.sample(20_000, generator=seeded(1)).mean(0)
-    assert (ends.mean(0) - held).abs().max() < 0.12
+    found = (weights.softmax(0)[:, None] * ends).sum(0)  # weighted ends have the model's means
+    assert (found - held).abs().max() < 0.3
 
 
 def magnet(shape=(1, 3, 4), coupling=0.5, field=-0.2):

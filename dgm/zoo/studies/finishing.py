@@ -73,6 +73,7 @@ def as_published(seed: int) -> nn.Module:
     Spectral normalisation, squared energies as a penalty, 20 steps, 5 % of chains from uniform
     noise. The Gaussian is flat here, so that the network alone is the energy.
     """
+    # the energy, its sampler, and the noise it starts from
     runtime.seed(seed)
     model = zoo.get("contrastive_energy").build(small_digits().kind)
     spectrally_normalised(model.net)
