@@ -362,7 +362,7 @@ FAULTS = [
     the_ratio_of_noise_is_forgotten, the_trace_has_the_sign_of_the_energy, the_slope_is_not_halved,
     the_noise_is_fitted_with_the_wrong_sign, the_clean_data_are_scored,
     the_guess_walks_the_deviation_not_the_variance, the_grid_forgets_the_area_of_a_cell,
-    annealing_starts_at_a_z_of_one, 
+    annealing_starts_at_a_z_of_one,
     spins_of_both_colours_turn_at_once, the_heat_bath_forgets_its_two,
     neighbours_are_joined_around_the_border, the_first_row_is_alone, every_bond_counts_twice,
     draws_are_weighed_by_the_inverse, draws_are_weighed_by_the_energy_alone,
