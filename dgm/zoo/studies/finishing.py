@@ -73,10 +73,10 @@ def as_published(seed: int) -> nn.Module:
     Spectral normalisation, squared energies as a penalty, 20 steps, 5 % of chains from uniform
     noise. The Gaussian is flat here, so that the network alone is the energy.
     """
-    # the energy, its sampler, and the noise it starts from
     runtime.seed(seed)
     model = zoo.get("contrastive_energy").build(small_digits().kind)
     spectrally_normalised(model.net)
+    # its chains, and the noise they start from
     buffer = ReplayBuffer(64, size=10_000, fresh=0.05)
     model.objective = Contrast(buffer, steps=20, noise=0.0, penalty=1.0)
     model.walker = Langevin(**PUBLISHED)
