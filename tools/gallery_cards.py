@@ -351,3 +351,10 @@ def climbed_logits():
     model = zoo.load("jem", "digits")
     made = torch.Generator().manual_seed(0)
     return tiles(model.sample(60, y=torch.arange(60) % 10, generator=made), 17, 10, 48, "energy")
+    "18_deep_energy",
+    "Forty digits of 28 by 28 pixels: ends of chains on a deep energy that began at noise",
+    ("smoothed_energy", "mnist"),
+)
+def ends_of_chains():
+    x = zoo.load("smoothed_energy", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
+    return tiles(x, 256, 8, 60, "energy")

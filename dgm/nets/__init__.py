@@ -6,6 +6,7 @@
 | `time_mlp.py`        | a field in time over rows, its divergence in closed form    |
 | `resnet.py`          | gated residual convolutions                                 |
 | `conv.py`            | residual encoder and decoder between images and codes       |
+| `energy_net.py`      | one number for a picture, smooth enough for slopes of slopes |
 | `strided.py`         | strided convolutions between codes and pictures, for GANs   |
 | `smooth_conv.py`     | a smooth classifier of pictures, fit to be an energy        |
 | `hierarchy.py`       | changes of resolution and the cells of deep VAEs            |

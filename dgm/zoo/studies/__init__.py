@@ -19,6 +19,9 @@
 | `draws_by_judge.py`         | the draws of every model of large digits, by one judge             |
 | `ring_coverage.py`          | which games visit all modes of a ring                              |
 | `likelihood_or_matching.py` | one continuous flow trained three ways: time, evaluations          |
+| `finishing.py`              | which contrastive trainings finish with nobody to look after them  |
+| `energy_objectives.py`      | one energy in the plane, trained in five ways                      |
+| `long_chains.py`            | an energy of large digits: chains from noise, and log Z            |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
 `runs.py` is what they share.
