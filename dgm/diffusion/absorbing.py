@@ -73,30 +73,44 @@ class AbsorbingDiffusion(nn.Module):
         """How many entries are seen when stage i = 0 .. stages - 1 begins."""
         return (i * self.data.dims).div(self.stages, rounding_mode="floor")
 
-    def _cost(self, x: Tensor, i: Tensor) -> Tensor:
-        """Nats (B,) of stage i (B,) at one random set of seen entries."""
-        rank = torch.rand(len(x), self.data.dims, device=x.device).argsort(1).argsort(1)
-        begins, ends = self._begins(i), self._begins(i + 1)
-        seen = (rank < begins[:, None]).view_as(x).to(self.background.dtype)
-        appear = (ends - begins) / (self.data.dims - begins)
-        return appear * self._nats(x, seen).sum(1)
+    def _ranks(self, x: Tensor) -> Tensor:
+        """A random order for every example: the place of each entry in it, (B, D)."""
+        return torch.rand(len(x), self.data.dims, device=x.device).argsort(1).argsort(1)
+
+    def _cost(self, x: Tensor, i: Tensor, rank: Tensor, every: bool = False) -> Tensor:
+        """Nats (B,) of the entries that appear in stage i (B,) when they come in this order.
+
+        ``every``: all hidden ones, weighted: the mean over which of them come next.
+        """
+        begins, ends = self._begins(i)[:, None], self._begins(i + 1)[:, None]
+        seen = (rank < begins).view_as(x).to(self.background.dtype)
+        nats = self._nats(x, seen)
+        if every:
+            return (nats * (ends - begins) / (self.data.dims - begins)).sum(1)
+        return (nats * ((rank >= begins) & (rank < ends))).sum(1)
 
     def elbo(self, x: Tensor) -> Tensor:
-        """One unbiased draw of the bound on log p(x), (B,) nats."""
+        """One unbiased draw of the bound on log p(x), (B,) nats, along one order for each example.
+
+        Where every stage is looked at it is log p(x; o) of that order, no less.
+        """
         x = self.data.check(x, trusted=self.training)
-        total = 0.0
+        total, rank = 0.0, self._ranks(x)
         for k in range(self.strata):
             first, last = (j * self.stages // self.strata for j in (k, k + 1))
             at = torch.rand(len(x), device=x.device) * (last - first)
             i = first + at.long().clamp_max(last - first - 1)
-            total = total - (last - first) * self._cost(x, i)
+            cost = self._cost(x, i, rank, every=self.strata < self.stages)
+            total = total - (last - first) * cost
         return total
 
     @torch.no_grad()
     def stage_costs(self, x: Tensor) -> Tensor:
         """Every term at one draw each, (stages, B) nats, the one that begins with nothing first."""
         x = self.data.check(x)
-        return torch.stack([self._cost(x, x.new_full((len(x),), i)) for i in range(self.stages)])
+        rank = self._ranks(x)
+        every = (x.new_full((len(x),), i) for i in range(self.stages))
+        return torch.stack([self._cost(x, i, rank) for i in every])
 
     def loss(self, x: Tensor) -> Tensor:
         """-elbo (B,) nats; while training at one stage, the batch spread evenly over them."""
@@ -105,7 +119,8 @@ class AbsorbingDiffusion(nn.Module):
         x = self.data.check(x, trusted=True)
         place = torch.arange(len(x), device=x.device) + torch.rand(len(x), device=x.device)
         i = (place / len(x) * self.stages).long().clamp_max(self.stages - 1)
-        return self.stages * self._cost(x, i[torch.randperm(len(x), device=x.device)])
+        i = i[torch.randperm(len(x), device=x.device)]
+        return self.stages * self._cost(x, i, self._ranks(x), every=True)
 
     def order_log_prob(self, x: Tensor, order: Tensor) -> Tensor:
         """log p(x; o), exact, (B,) nats: entries order[0], order[1], ... (D,), one by one."""

@@ -1,8 +1,8 @@
 """Diffusion: a chain of Gaussians from noise to data, and its variational bound.
 
-Ho, Jain and Abbeel (2020), arXiv:2006.11239, eqs. 3-7 and 13; Kingma, Salimans, Poole and Ho (2021),
-arXiv:2107.00630, eqs. 11-14 for the bound; labels left out now and then: Ho and Salimans (2022),
-arXiv:2207.12598. Needs torch only.
+Ho, Jain and Abbeel (2020), arXiv:2006.11239, eqs. 3-7 and 13; Kingma, Salimans, Poole and Ho
+(2021), arXiv:2107.00630, eqs. 11-14 for the bound; labels left out now and then: Ho and Salimans
+(2022), arXiv:2207.12598. Needs torch only.
 """
 
 import torch
@@ -111,16 +111,18 @@ class Diffusion(nn.Module):
             diffusion = diffusion + n * self._cost(u, i, y)
         return {"prior": prior, "diffusion": diffusion, "reconstruction": reconstruction}
 
-    def elbo(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """One unbiased draw of the bound on log p(x), or on log p(x | y), (B,) nats."""
-        return -sum(self.terms(x, y).values())
+    def elbo(self, x: Tensor) -> Tensor:
+        """One unbiased draw of the bound on log p(x), (B,) nats; see `terms` for log p(x | y)."""
+        return -sum(self.terms(x).values())
 
     @torch.no_grad()
     def step_costs(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Every term at one draw each, (T + 2, B) nats: -log p(x | z_0), the T steps, the prior."""
         x, u, y = self._prepared(x, y)
         prior, reconstruction = self._ends(x, u, y)
-        every = [self._cost(u, x.new_full((len(x),), i).long(), y) for i in range(1, self.steps + 1)]
+        every = [
+            self._cost(u, x.new_full((len(x),), i).long(), y) for i in range(1, self.steps + 1)
+        ]
         return torch.stack((reconstruction, *every, prior))
 
     def loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -130,13 +132,15 @@ class Diffusion(nn.Module):
         then counts eight times.
         """
         if not self.training:
-            return -self.elbo(x, y)
+            return sum(self.terms(x, y).values())
         x, u, y = self._prepared(x, y)
         if y is not None:
             left_out = torch.rand(len(y), device=y.device) < self.drop
             y = torch.where(left_out, torch.full_like(y, self.condition.levels), y)
         # which term each example looks at
-        place = (torch.arange(len(u), device=u.device) + torch.rand(len(u), device=u.device)) / len(u)
+        place = (torch.arange(len(u), device=u.device) + torch.rand(len(u), device=u.device)) / len(
+            u
+        )
         place = place[torch.randperm(len(u), device=u.device)]
         at_end = place < 0.125
         i = (1 + (place - 0.125) / 0.875 * self.steps).long().clamp(1, self.steps)

@@ -40,8 +40,10 @@ class VariancePreserving:
 
     @staticmethod
     def step_forward(z: Tensor, gamma_s: Tensor, gamma_t: Tensor, eps: Tensor) -> Tensor:
-        """A draw of q(z_t | z_s), s before t: a little signal is lost and a little noise comes in."""
-        (alpha_s, _), (alpha_t, sigma_t) = (VariancePreserving.signal_and_noise(g, z) for g in (gamma_s, gamma_t))
+        """A draw of q(z_t | z_s), s before t: some signal is lost and some noise comes in."""
+        (alpha_s, _), (alpha_t, sigma_t) = (
+            VariancePreserving.signal_and_noise(g, z) for g in (gamma_s, gamma_t)
+        )
         share = -torch.expm1(_shaped(gamma_s - gamma_t, z))  # of the noise at t that is new
         return alpha_t / alpha_s * z + sigma_t * share.sqrt() * eps
 
@@ -51,11 +53,13 @@ class VariancePreserving:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """q(z_s | z_t, x): its mean like z, log variance, and that of the step forward, shaped.
 
-        Both noises at s and at t agree on where z_s lies; with rho = exp(gamma_s - gamma_t) its mean
-        is rho alpha_s / alpha_t z_t + (1 - rho) alpha_s x, its variance (1 - rho) sigma_s^2. The
-        variance of the step forward is (1 - rho) sigma_t^2.
+        With rho = exp(gamma_s - gamma_t) the mean is rho alpha_s / alpha_t z_t
+        + (1 - rho) alpha_s x and the variance (1 - rho) sigma_s^2. The variance of the step
+        forward is (1 - rho) sigma_t^2.
         """
-        (alpha_s, _), (alpha_t, _) = (VariancePreserving.signal_and_noise(g, z) for g in (gamma_s, gamma_t))
+        (alpha_s, _), (alpha_t, _) = (
+            VariancePreserving.signal_and_noise(g, z) for g in (gamma_s, gamma_t)
+        )
         log_rho = _shaped(gamma_s - gamma_t, z)
         rho, new = log_rho.exp(), -torch.expm1(log_rho)
         mean = alpha_s * (rho / alpha_t * z + new * x)
@@ -69,9 +73,9 @@ class VariancePreserving:
     ) -> Tensor:
         """KL(q(z_s | z_t, x) || the same with x_hat in the place of x), (B,) nats.
 
-        The model's variance lies between that of the step back (``share`` 0) and of the step forward
-        (1), on the scale of logarithms. With share 0 the cost is half the loss of signal-to-noise
-        ratio times the squared error of x_hat.
+        The model's variance lies between that of the step back (``share`` 0) and of the step
+        forward (1), on the scale of logarithms. With share 0 the cost is half the loss of
+        signal-to-noise ratio times the squared error of x_hat.
         """
         snr_lost = (-gamma_s).exp() * -torch.expm1(gamma_s - gamma_t)
         error = (x - x_hat).square().flatten(1).sum(1)

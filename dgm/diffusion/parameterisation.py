@@ -6,6 +6,8 @@ pixel's own noisy value put in by Bayes' rule. Each ``predictor(z, gamma, y)`` g
 mean of the data it believes in, on the scale -1 .. 1. Needs torch only.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
@@ -64,6 +66,25 @@ class PredictVelocity(PredictNoise):
     def _data(self, z: Tensor, out: Tensor, gamma: Tensor) -> Tensor:
         alpha, sigma = _pair(gamma, z)
         return alpha * z - sigma * out
+
+
+class NormalGivenNoise:
+    """N(mean, exp(log_scale)^2) for every entry of reals, each (B, *shape): p(x | z_0)."""
+
+    def __init__(self, mean: Tensor, log_scale: Tensor):
+        self.mean, self.log_scale = mean, log_scale
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x | z_0), (B,) nats."""
+        away = (x - self.mean) * (-self.log_scale).exp()
+        each = -0.5 * away.square() - self.log_scale - 0.5 * math.log(2 * math.pi)
+        return each.flatten(1).sum(1)
+
+    @torch.no_grad()
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """x (B, *shape)."""
+        eps = torch.empty_like(self.mean).normal_(generator=generator)
+        return self.mean + self.log_scale.exp() * eps
 
 
 class LevelsGivenNoise:

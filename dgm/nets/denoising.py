@@ -42,7 +42,7 @@ class ConditionedBlock(nn.Module):
 
     def __init__(self, channels: int, condition: int, dropout: float = 0.0):
         super().__init__()
-        self.norm = nn.GroupNorm(min(8, channels), channels)
+        self.norm = nn.GroupNorm(max(1, min(8, channels // 4)), channels)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.tell = nn.Linear(condition, 2 * channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)

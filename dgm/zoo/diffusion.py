@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from dgm.diffusion.absorbing import AbsorbingDiffusion
 from dgm.diffusion.diffusion import Diffusion
+from dgm.diffusion.edm import EDM
 from dgm.diffusion.forward_process import VariancePreserving
-from dgm.diffusion.parameterisation import PredictLevels
-from dgm.diffusion.schedule import LearnedSchedule
+from dgm.diffusion.langevin import AnnealedLangevin
+from dgm.diffusion.ncsn import NCSN
+from dgm.diffusion.parameterisation import NormalGivenNoise, PredictLevels, PredictNoise
+from dgm.diffusion.schedule import LearnedSchedule, LinearSchedule
+from dgm.diffusion.variance import LearnedShare
+from dgm.distribution.binned_gaussian import BinnedGaussianLikelihood
 from dgm.distribution.support import Levels, Reals
 from dgm.nets.denoising import DenoisingMLP, DenoisingUNet
 from dgm.train import Fit, fit
@@ -41,6 +49,49 @@ def _denoiser(
 def _integers(data: Levels | Reals) -> None:
     if not isinstance(data, Levels):
         raise ValueError(f"data must be integers as stored (Levels), got {data}")
+
+
+def _normal_or_binned(data: Levels | Reals) -> Callable:
+    """p(x | z_0) of mean and log scale: a normal law, of integers its mass in the bins."""
+    if isinstance(data, Reals):
+        return NormalGivenNoise
+    unit = math.log((data.levels - 1) / 2)  # levels in one unit of the scale -1 .. 1
+
+    def binned(mean: Tensor, log_scale: Tensor) -> BinnedGaussianLikelihood:
+        return BinnedGaussianLikelihood(data, data.unscaled(mean), log_scale + unit)
+
+    return binned
+
+
+def ddpm(
+    data: Levels | Reals, steps: int = 1000, width: int = 32, blocks: int = 2, dropout: float = 0.0,
+    strata: int = 8,
+) -> Diffusion:  # fmt: skip
+    """DDPM: the network says what noise is in the picture; variances and bins as Gaussians have."""
+    net = _denoiser(data, 1, width, blocks, dropout=dropout)
+    predictor = PredictNoise(net, _normal_or_binned(data))
+    schedule, process = LinearSchedule(-6.0, 6.0), VariancePreserving()
+    return Diffusion(data, schedule, predictor, process, steps, strata, LearnedShare())
+
+
+def ncsn(
+    data: Levels | Reals, n_levels: int = 10, steps: int = 20, rate: float = 0.2, width: int = 32,
+    blocks: int = 2, dropout: float = 0.0,
+) -> NCSN:  # fmt: skip
+    """NCSN: the scores of the data in ten noises, and walks from the widest to the narrowest."""
+    data.count(n_levels, "n_levels", least=2)
+    widest = 2.0 if isinstance(data, Levels) else 5.0
+    ends = math.log10(widest), math.log10(widest / 100)
+    sigmas = torch.logspace(*ends, n_levels)
+    net = _denoiser(data, 1, width, blocks, dropout=dropout)
+    return NCSN(data, net, sigmas, AnnealedLangevin(sigmas, steps, rate))
+
+
+def edm(
+    data: Levels | Reals, steps: int = 18, width: int = 32, blocks: int = 2, dropout: float = 0.0
+) -> EDM:
+    """EDM: preconditioned denoising, and draws by Heun's steps."""
+    return EDM(data, _denoiser(data, 1, width, blocks, dropout=dropout), steps=steps)
 
 
 def levels_diffusion(
@@ -104,22 +155,68 @@ def train_diffusion(
 _HO = ("Ho, Jain, Abbeel (2020)", "https://arxiv.org/abs/2006.11239")
 _KINGMA = ("Kingma, Salimans, Poole, Ho (2021)", "https://arxiv.org/abs/2107.00630")
 _AUSTIN = ("Austin et al. (2021)", "https://arxiv.org/abs/2107.03006")
+_SONG = ("Song, Ermon (2019)", "https://arxiv.org/abs/1907.05600")
+_KARRAS = ("Karras et al. (2022)", "https://arxiv.org/abs/2206.00364")
 _GUIDANCE = ("Ho, Salimans (2022)", "https://arxiv.org/abs/2207.12598")
 _PIXELS = Levels((1, 2, 2), 3)
 _COMMON = dict(clip_norm=1.0, warmup=50)
 _MNIST = Recipe(
     dict(width=32, blocks=2, patch=2, n_features=8, widen=2),
-    dict(steps=4000, batch_size=32, lr=2e-3, weight_decay=0.01, average=0.999, clip_norm=1.0,
-         warmup=200, eval_every=2000, held_out=500, scored=1000),
+    dict(steps=3400, batch_size=32, lr=2e-3, weight_decay=0.01, average=0.999, clip_norm=1.0,
+         warmup=200, eval_every=1700, held_out=500, scored=1000),
     train_diffusion,
 )  # fmt: skip
 
+_LEVELS_DIGITS = Recipe(
+    dict(width=32, blocks=1, dropout=0.25),
+    dict(steps=1500, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.995, eval_every=250,
+         jittered=0.7, scored=447, **_COMMON),
+    train_diffusion, seeds=3,
+)  # fmt: skip
+_ABSORBING_DIGITS = Recipe(
+    dict(width=32, blocks=1, dropout=0.25),
+    dict(steps=1500, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.995, eval_every=250,
+         jittered=0.7, scored=447, **_COMMON),
+    train_diffusion, seeds=3,
+)  # fmt: skip
+_SMALL = dict(steps=3, strata=3, width=8)
+
 ENTRIES = (
+    Entry(
+        levels_diffusion,
+        "V21",
+        _KINGMA,
+        Tiny(_PIXELS, _SMALL, std=0.2),
+        {"digits": _LEVELS_DIGITS},
+    ),
     Entry(
         guided_diffusion,
         "V21",
         _GUIDANCE,
-        Tiny(_PIXELS, dict(steps=3, strata=3, width=8, widen=1, classes=3), std=0.2),
+        Tiny(_PIXELS, _SMALL | dict(widen=1, classes=3), std=0.2),
         {"mnist": _MNIST},
+    ),
+    Entry(
+        absorbing_diffusion,
+        "V21",
+        _AUSTIN,
+        Tiny(_PIXELS, dict(width=8, strata=4), std=0.2),
+        {"digits": _ABSORBING_DIGITS},
+        ("explicit", "bound", "autoregressive"),
+    ),
+    Entry(ddpm, "V21", _HO, Tiny(_PIXELS, _SMALL, std=0.2)),
+    Entry(
+        ncsn,
+        "E9",
+        _SONG,
+        Tiny(Reals((3,)), dict(n_levels=4, steps=3, width=8), std=0.2),
+        branch=("implicit", "score"),
+    ),
+    Entry(
+        edm,
+        "E9 V21",
+        _KARRAS,
+        Tiny(Reals((3,)), dict(steps=4, width=8), std=0.2),
+        branch=("implicit", "score"),
     ),
 )
