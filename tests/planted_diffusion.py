@@ -138,9 +138,11 @@ def the_cost_lacks_its_half(patch):
 
 def the_cost_ignores_the_variances(patch):
     right = VariancePreserving.cost_of_step
-    patch.setattr(
-        VariancePreserving, "cost_of_step", staticmethod(lambda a, b, s, t, share=0.0: right(a, b, s, t))
-    )  # fmt: skip
+
+    def cost(x, x_hat, gamma_s, gamma_t, share=0.0):
+        return right(x, x_hat, gamma_s, gamma_t)
+
+    patch.setattr(VariancePreserving, "cost_of_step", staticmethod(cost))
     return _ENTROPY
 
 

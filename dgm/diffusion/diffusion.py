@@ -207,10 +207,12 @@ class Diffusion(nn.Module):
         z.normal_(generator=generator)
         if not n:
             return self.data.stored(z)
+        # in eval mode, every module put back at the end
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         if y is not None:
             y = self._prepared(self.data.stored(torch.zeros_like(z)), y)[2]
+        # T steps back, then the data
         for i in range(self.steps, 0, -1):
             gamma = self._gamma(torch.full((n,), i, device=z.device))
             x_hat = self.predictor(z, gamma, y)

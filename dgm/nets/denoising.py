@@ -97,6 +97,7 @@ class DenoisingUNet(nn.Module):
         if any(s % (2 * patch) for s in side):
             raise ValueError(f"side must be divisible by {2 * patch}, got {tuple(side)}")
         high, wide, deep = side[0] // patch, side[1] // patch, widen * width
+        # what comes in: the noise level, patches and their places
         self.patch, condition = patch, 2 * width
         self.level = NoiseLevel(condition, classes)
         self.stem = nn.Conv2d(channels * patch**2, width, 3, padding=1)
@@ -106,6 +107,7 @@ class DenoisingUNet(nn.Module):
         def stack(n: int, c: int) -> nn.ModuleList:
             return nn.ModuleList(ConditionedBlock(c, condition, dropout) for _ in range(n))
 
+        # down, across, up, out
         self.down = stack(blocks, width)
         self.shrink = nn.Conv2d(width, deep, 2, stride=2)
         self.middle = stack(2 * blocks, deep)

@@ -175,7 +175,7 @@ _LEVELS_DIGITS = Recipe(
 )  # fmt: skip
 _ABSORBING_DIGITS = Recipe(
     dict(width=32, blocks=1, dropout=0.25),
-    dict(steps=1500, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.995, eval_every=250,
+    dict(steps=900, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.995, eval_every=250,
          jittered=0.7, scored=447, **_COMMON),
     train_diffusion, seeds=3,
 )  # fmt: skip

@@ -17,6 +17,7 @@
 | `sequence.py`       | dilations, gates, LSTM, Transformer                             |
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
 | `energy.py`         | Boltzmann machines and their stacks                             |
+| `diffusion.py`      | a chain of noise and its way back, masks and guesses            |
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |

@@ -17,6 +17,7 @@
 | `negative_phases.py`        | which negatives an RBM learns from, and what a layer above adds    |
 | `judges.py`                 | classifiers of the digits, whose features draws are compared by    |
 | `draws_by_judge.py`         | the draws of every model of large digits, by one judge             |
+| `diffusion_draws.py`        | draws of the diffusion model of large digits, by guidance          |
 | `ring_coverage.py`          | which games visit all modes of a ring                              |
 | `likelihood_or_matching.py` | one continuous flow trained three ways: time, evaluations          |
 
