@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class NCSN(nn.Module):
-    """s(x, sigma) = net(x, log sigma) / sigma, fitted to the score of data + sigma eps.
+    """s(x, sigma) = net(x / sqrt(1 + sigma^2), log sigma) / sigma: the score of data + sigma eps.
 
     No density: it has ``score`` and ``sample``. Integers are taken to -1 .. 1.
 
@@ -33,7 +33,8 @@ class NCSN(nn.Module):
     def score(self, x: Tensor, sigma: Tensor | None = None) -> Tensor:
         """Gradient of log p_sigma at x (B, *shape), like x; sigma (B,), the smallest if None."""
         sigma = self.sigmas[-1].expand(len(x)) if sigma is None else sigma
-        return self.net(x, 2 * sigma.log()).view_as(x) / sigma.view(-1, *[1] * (x.dim() - 1))
+        wide = sigma.view(-1, *[1] * (x.dim() - 1))
+        return self.net(x / (1 + wide.square()).sqrt(), 2 * sigma.log()).view_as(x) / wide
 
     def loss(self, x: Tensor) -> Tensor:
         """sigma^2 |s(x + sigma eps, sigma) + eps / sigma|^2 / 2 at one of the levels, (B,)."""

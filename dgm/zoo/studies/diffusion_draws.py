@@ -16,7 +16,7 @@ from dgm.zoo.studies.judges import compared, truth_of
 
 FILE = Path(__file__).with_suffix(".json")
 DRAWN, AT_ONCE = 1000, 100
-SETTINGS = ((20, 1.0), (20, 0.0))  # steps, guidance
+SETTINGS = ((16, 1.0),)  # steps, guidance
 
 
 def load() -> list[dict]:
