@@ -351,7 +351,7 @@ def hidden_units():
 def out_of_noise():
     model, path = zoo.load("guided_diffusion", "mnist"), []
     made, y = torch.Generator().manual_seed(0), torch.arange(8) % 10
-    last = DDIM(20, guidance=1.0)(model, 8, y=y, generator=made, path=path)
+    last = DDIM(20, eta=1.0, guidance=1.0)(model, 8, y=y, generator=made, path=path)
     shown = [path[k][1] for k in (4, 9, 13, 16)]
     rows = [model.data.unscaled(z.clamp(-1, 1)) for z in shown] + [last.float()]
     return tiles(torch.cat(rows), 256, 8, 60, "latent")
