@@ -354,4 +354,4 @@ def out_of_noise():
     last = DDIM(20, eta=1.0, guidance=1.0)(model, 8, y=y, generator=made, path=path)
     shown = [path[k][1] for k in (4, 9, 13, 16)]
     rows = [model.data.unscaled(z.clamp(-1, 1)) for z in shown] + [last.float()]
-    return tiles(torch.cat(rows), 256, 8, 60, "latent")
+    return tiles(torch.cat(rows), 256, 8, 60, "diffusion")

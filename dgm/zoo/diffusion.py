@@ -26,7 +26,7 @@ from dgm.train.jitter import Jitter
 from dgm.zoo.entry import Entry, Recipe, Tiny
 
 CHAPTER = "19_score_and_diffusion"
-BRANCH = ("explicit", "bound", "latent")
+BRANCH = ("explicit", "bound", "diffusion")
 
 
 def _denoiser(
@@ -202,7 +202,6 @@ ENTRIES = (
         _AUSTIN,
         Tiny(_PIXELS, dict(width=8, strata=4), std=0.2),
         {"digits": _ABSORBING_DIGITS},
-        ("explicit", "bound", "autoregressive"),
     ),
     Entry(ddpm, "V21", _HO, Tiny(_PIXELS, _SMALL, std=0.2)),
     Entry(
@@ -210,13 +209,13 @@ ENTRIES = (
         "E9",
         _SONG,
         Tiny(Reals((3,)), dict(n_levels=4, steps=3, width=8), std=0.2),
-        branch=("implicit", "score"),
+        branch=("explicit", "unnormalised", "energy"),
     ),
     Entry(
         edm,
         "E9 V21",
         _KARRAS,
         Tiny(Reals((3,)), dict(steps=4, width=8), std=0.2),
-        branch=("implicit", "score"),
+        branch=("explicit", "unnormalised", "energy"),
     ),
 )
