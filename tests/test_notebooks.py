@@ -39,6 +39,7 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "16_gan": "G1 G2 G3 G4 G5",
     "17_classical_energy": "E4 E5 E6 E7",
     "18_deep_energy": "E1 E2 E3 E8 E15",
+    "19_score_and_diffusion": "E9 V21",
     "20_jem": "E10 E12 E13 E14 E16",
 }
 # What a front end other than the book shows raw: MyST roles and directives, macros of the book.

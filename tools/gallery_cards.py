@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from dgm import data, zoo
+from dgm.diffusion.ddim import DDIM
 from dgm.plot.tree import FAMILY_COLORS
 
 WIDTH, HEIGHT = 480, 300  # pixels
@@ -343,6 +344,30 @@ def hidden_units():
 
 
 @card(
+    "18_deep_energy",
+    "Forty digits of 28 by 28 pixels: ends of chains on a deep energy that began at noise",
+    ("smoothed_energy", "mnist"),
+)
+def ends_of_chains():
+    x = zoo.load("smoothed_energy", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
+    return tiles(x, 256, 8, 60, "energy")
+
+
+@card(
+    "19_score_and_diffusion",
+    "Ten digits that appear out of noise, a row for each step of the denoising",
+    ("guided_diffusion", "mnist"),
+)
+def out_of_noise():
+    model, path = zoo.load("guided_diffusion", "mnist"), []
+    made, y = torch.Generator().manual_seed(0), torch.arange(8) % 10
+    last = DDIM(20, eta=1.0, guidance=1.0)(model, 8, y=y, generator=made, path=path)
+    shown = [path[k][1] for k in (4, 9, 13, 16)]
+    rows = [model.data.unscaled(z.clamp(-1, 1)) for z in shown] + [last.float()]
+    return tiles(torch.cat(rows), 256, 8, 60, "diffusion")
+
+
+@card(
     "20_jem",
     "Digits that a classifier draws: chains that climb the logit of the class of each column",
     ("jem", "digits"),
@@ -351,10 +376,3 @@ def climbed_logits():
     model = zoo.load("jem", "digits")
     made = torch.Generator().manual_seed(0)
     return tiles(model.sample(60, y=torch.arange(60) % 10, generator=made), 17, 10, 48, "energy")
-    "18_deep_energy",
-    "Forty digits of 28 by 28 pixels: ends of chains on a deep energy that began at noise",
-    ("smoothed_energy", "mnist"),
-)
-def ends_of_chains():
-    x = zoo.load("smoothed_energy", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
-    return tiles(x, 256, 8, 60, "energy")
