@@ -1,10 +1,11 @@
-"""Which contrastive trainings finish? Twenty runs on 8 by 8 digits that nobody looks after.
+"""Which contrastive trainings finish? Forty runs on 8 by 8 digits that nobody looks after.
 
-Ten seeds of the published recipe (Du and Mordatch, 2019, arXiv:1903.08689: steps far from
-Langevin's equation, gradients clipped) and ten of ours, the same perceptron in both.
+Twenty seeds of the published recipe (Du and Mordatch, 2019, arXiv:1903.08689: steps far from
+Langevin's equation, gradients clipped) and twenty of ours, the same perceptron, as many updates.
 
-``python -m dgm.zoo.studies.finishing`` trains what is not on file yet, about seven seconds of one
-core each. A run is judged by chains that start at noise, never by those of its buffer.
+``python -m dgm.zoo.studies.finishing`` trains what is not on file yet, about nine seconds of one
+core each. A run is judged by chains that start at noise, never by those of its buffer, against
+validation digits: our settings were found on seed 0 with the test digits for a judge.
 """
 
 from collections.abc import Callable
@@ -24,16 +25,16 @@ from dgm.deep_energy.replay_buffer import ReplayBuffer
 from dgm.gan.spectral import spectrally_normalised
 from dgm.train import TrainingDiverged, fit
 from dgm.train.unattended import tend
-from dgm.zoo.studies.judges import compared, truth_of
+from dgm.zoo.studies.judges import compared
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
-SEEDS = range(10)
+SEEDS = range(20)
 NAMES = ("published", "ours")
-STEPS = {"published": 75, "ours": 150}  # about equal seconds
+STEPS = 150
 LONG, DRAWN = 1000, 200
 PUBLISHED = dict(step=10.0, temperature=0.005**2 / 20, clip=0.01, box=(0.0, 1.0))
-OURS = dict(steps=STEPS["ours"], batch_size=64, lr=4e-3, average=0.96)
+OURS = dict(steps=STEPS, batch_size=64, lr=4e-3, average=0.96)
 
 
 def load() -> list[dict]:
@@ -52,9 +53,12 @@ def far() -> float:
     """Frechet distance of independent pixels with the right frequencies: no digits at all."""
     p = small_digits().kind.frequencies(small_digits().train).flatten(0, 2)
     draws = torch.multinomial(p, DRAWN, True, generator=torch.Generator().manual_seed(0)).T
-    return compared(draws.view(-1, 1, 8, 8).to(torch.uint8), truth_of("digits"), "digits")[
-        "frechet"
-    ]
+    return _distance(draws.view(-1, 1, 8, 8).to(torch.uint8))
+
+
+def _distance(x: Tensor) -> float:
+    """Frechet distance of pictures to the validation digits."""
+    return compared(x, small_digits().val, "digits")["frechet"]
 
 
 def _normalised_once(method: Callable) -> Callable:
@@ -105,7 +109,7 @@ def train_unattended(name: str, seed: int, **settings: object) -> dict:
     else:
         model, seconds = as_published(seed), float("nan")
         adam = torch.optim.Adam(model.parameters(), lr=3e-4, betas=(0.0, 0.999))
-        usual = dict(steps=STEPS[name], batch_size=64, optimizer=adam, progress=False)
+        usual = dict(steps=STEPS, batch_size=64, optimizer=adam, progress=False)
         try:
             seconds = fit(model, train, seed=seed, **usual | settings).seconds
         except TrainingDiverged:
@@ -121,7 +125,7 @@ def looked_at(model: nn.Module) -> dict:
     for name, steps in dict(short=50, long=LONG).items():
         model.steps = steps
         x = model.sample(DRAWN, generator=torch.Generator().manual_seed(0))
-        found[name] = round(compared(x, truth_of("digits"), "digits")["frechet"], 2)
+        found[name] = round(_distance(x), 2)
     return found
 
 
