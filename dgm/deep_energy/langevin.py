@@ -65,7 +65,7 @@ class Langevin(nn.Module):
     Examples
     --------
     >>> walk = Langevin(step=0.1)
-    >>> x = walk(lambda x: 0.5 * x.square().sum(1), torch.zeros(5000, 1), steps=100)
+    >>> x, _ = walk(lambda x: 0.5 * x.square().sum(1), torch.zeros(5000, 1), steps=100)
     >>> abs(x.var().item() - langevin_variance(0.1)) < 0.1
     True
     """

@@ -60,6 +60,7 @@ class Diffusion(nn.Module):
 
     def start_from(self, x: Tensor) -> None:
         """Let the predictor look at the training data x (N, *shape), where it can."""
+        x = self.data.check(x)
         if hasattr(self.predictor, "start_from"):
             self.predictor.start_from(x)
 
