@@ -24,6 +24,7 @@
 | `energy_objectives.py`      | one energy in the plane, trained in five ways                      |
 | `long_chains.py`            | an energy of large digits: chains from noise, and log Z            |
 | `joint_or_plain.py`         | one network as a classifier and as a joint energy model            |
+| `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
 `runs.py` is what they share.
