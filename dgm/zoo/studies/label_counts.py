@@ -1,0 +1,80 @@
+"""How many labels M2 needs on the digits, beside its classifier trained on the same labels alone.
+
+``python -m dgm.zoo.studies.label_counts`` trains what is not on file yet, some fifteen seconds of
+one core each, and keeps errors in percent only.
+"""
+
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dgm import data, evaluate, runtime
+from dgm.data.dataset import Dataset
+from dgm.distribution.conditional import SoftmaxHead
+from dgm.distribution.support import Levels
+from dgm.hybrid.semi_supervised import few_labels
+from dgm.train import fit
+from dgm.zoo.hybrid_models import M2_FIT, M2_SIZES, classifier_of, m2
+from dgm.zoo.labelled import moved_copies, train_semi
+from dgm.zoo.studies.runs import read_runs, train_missing
+
+FILE = Path(__file__).with_suffix(".json")
+SEEDS, COUNTS, METHODS = range(3), (20, 50, 100, 300, 1000), ("M2", "classifier alone")
+ALONE = {key: M2_FIT[key] for key in ("steps", "batch_size", "lr", "weight_decay", "warmup")}
+
+
+def load() -> list[dict]:
+    """One dict for each run: method, labels, seed, errors of validation and test in percent."""
+    return read_runs(FILE)
+
+
+@torch.no_grad()
+def error_percent(said: Tensor, y: Tensor) -> float:
+    """Share of wrong classes, in percent, of logits or probabilities (N, K)."""
+    return round(100 * (said.argmax(1) != y).double().mean().item(), 2)
+
+
+def train_alone(digits: Dataset, n_labels: int, seed: int, widths: dict) -> nn.Module:
+    """M2's classifier on as many moved pictures and steps, kept at its best validation loss."""
+    chosen = few_labels(digits.train_y, n_labels, 10, seed)
+    again = chosen.repeat(-(-len(digits.train) // n_labels))[: len(digits.train)]
+    x = moved_copies(digits.train[again], digits.levels, M2_FIT["shift"], M2_FIT["turn"], seed)
+    net = SoftmaxHead(Levels((), 10), classifier_of(digits.kind, 10, **widths))
+    pairs = (digits.kind.scaled(x), digits.train_y[again])
+    val = (digits.kind.scaled(digits.val), digits.val_y)
+    fit(net, pairs, val=val, seed=seed, eval_every=50, average=0.98, progress=False, **ALONE)
+    return net
+
+
+def train_with(method: str, labels: int, seed: int) -> dict:
+    """Train one of the methods with so many labels, and count what it gets wrong."""
+    digits, found = data.load("digits"), {}
+    runtime.seed(seed)
+    if method == "M2":
+        model = m2(digits.kind, **M2_SIZES)
+        train_semi(model, digits, seed, n_labels=labels, **M2_FIT)
+        said = model.posterior
+    else:
+        widths = {key: M2_SIZES[key] for key in ("width", "dropout")}
+        model = train_alone(digits, labels, seed, widths).eval()
+        said = lambda x: model(digits.kind.scaled(x))  # noqa: E731
+    for part in ("val", "test"):
+        x, y = getattr(digits, part), getattr(digits, f"{part}_y")
+        with torch.no_grad():
+            found[part] = error_percent(said(x).logits, y)
+    if method == "M2":
+        found["nats"] = round(evaluate.nats(model, digits.test, repeats=4).mean, 3)
+    return found
+
+
+def main() -> None:
+    """Train what is not on file yet, 100 labels first."""
+    counts = sorted(COUNTS, key=lambda n: n != 100)
+    cells = [dict(method=m, labels=n, seed=s) for n, s, m in product(counts, SEEDS, METHODS)]
+    train_missing(FILE, cells, train_with, fit=M2_FIT)
+
+
+if __name__ == "__main__":
+    main()
