@@ -356,7 +356,7 @@ def test_few_labels_are_of_all_classes_alike_and_another_seed_chooses_others():
 
 
 def labelled_world(scramble=False):
-    """60 pictures of four bits, class 1 where the first is on; labels beyond those chosen, or none."""
+    """60 pictures of four bits, class 1 where the first is on; hidden ones as they are, or not."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(2, (60, 1, 2, 2), generator=generator).to(torch.uint8)
     y = x[:, 0, 0, 0].long()

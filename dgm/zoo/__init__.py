@@ -10,6 +10,7 @@
 | `train.py`       | `python -m dgm.zoo.train 13`: run the recipes of a chapter         |
 | `dequantised.py` | what flows of integers share: the open box, noise, the base        |
 | `matching.py`    | how recipes train continuous flows                                 |
+| `labelled.py`    | how recipes train with labels, all or few                          |
 | `large.py`       | what chapters say of models of 28 by 28 digits                     |
 | `studies/`       | recipes with parts exchanged, of which only the scores are kept    |
 

@@ -19,6 +19,7 @@
 | `energy.py`         | Boltzmann machines and their stacks                             |
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
+| `hybrid_models.py`  | a flow with two outputs, class and style, three codes           |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """
