@@ -18,6 +18,7 @@
 | `hybrid_weights.py`         | hybrid flows of four bodies: accuracy and bits, by lambda          |
 | `class_and_code.py`         | a VAE that also tells the class: accuracy and bits, by alpha       |
 | `label_counts.py`           | how many labels M2 needs, beside its classifier alone              |
+| `few_mnist_labels.py`       | what 100 labels of MNIST are worth to a classifier alone           |
 | `turned_domains.py`         | DIVA and a classifier where one angle was never seen               |
 | `judges.py`                 | classifiers of the digits, whose features draws are compared by    |
 | `draws_by_judge.py`         | the draws of every model of large digits, by one judge             |

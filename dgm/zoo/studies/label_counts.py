@@ -1,4 +1,5 @@
-"""How many labels M2 needs on the digits, beside its classifier trained on the same labels alone.
+"""How many labels M2 needs on the digits, beside its classifier trained on the same labels alone,
+and beside M1+M2, an M2 of the codes of chapter 5's VAE.
 
 ``python -m dgm.zoo.studies.label_counts`` trains what is not on file yet, some fifteen seconds of
 one core each, and keeps errors in percent only.
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dgm import data, evaluate, runtime
+from dgm import data, evaluate, runtime, zoo
 from dgm.data.dataset import Dataset
 from dgm.distribution.conditional import SoftmaxHead
 from dgm.distribution.support import Levels
@@ -21,7 +22,9 @@ from dgm.zoo.labelled import moved_copies, train_semi
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
-SEEDS, COUNTS, METHODS = range(3), (20, 50, 100, 300, 1000), ("M2", "classifier alone")
+SEEDS, COUNTS = range(3), (20, 50, 100, 300, 1000)
+METHODS = ("M2", "classifier alone", "M1+M2")
+CODES_FIT = M2_FIT | dict(shift=0.0, turn=0.0)  # a code cannot be moved as a picture can
 ALONE = {key: M2_FIT[key] for key in ("steps", "batch_size", "lr", "weight_decay", "warmup")}
 
 
@@ -48,6 +51,20 @@ def train_alone(digits: Dataset, n_labels: int, seed: int, widths: dict) -> nn.M
     return net
 
 
+@torch.no_grad()
+def codes_of_m1(digits: Dataset) -> Dataset:
+    """The digits as means of q(z|x) of chapter 5's VAE, which saw no label; standardised."""
+    m1, parts = zoo.load("vae", "digits"), {}
+    for part in ("train", "val", "test"):
+        parts[part] = m1.posterior(getattr(digits, part)).mean
+        parts[f"{part}_y"] = getattr(digits, f"{part}_y")
+    spread, mean = torch.std_mean(parts["train"], 0)
+    for part in ("train", "val", "test"):
+        parts[part] = (parts[part] - mean) / spread
+    size = parts["train"].shape[1:]
+    return Dataset(name="codes", shape=tuple(size), levels=None, source="chapter 5", **parts)
+
+
 def train_with(method: str, labels: int, seed: int) -> dict:
     """Train one of the methods with so many labels, and count what it gets wrong."""
     digits, found = data.load("digits"), {}
@@ -55,6 +72,11 @@ def train_with(method: str, labels: int, seed: int) -> dict:
     if method == "M2":
         model = m2(digits.kind, **M2_SIZES)
         train_semi(model, digits, seed, n_labels=labels, **M2_FIT)
+        said = model.posterior
+    elif method == "M1+M2":
+        digits = codes_of_m1(digits)
+        model = m2(digits.kind, **M2_SIZES)
+        train_semi(model, digits, seed, n_labels=labels, **CODES_FIT)
         said = model.posterior
     else:
         widths = {key: M2_SIZES[key] for key in ("width", "dropout")}
