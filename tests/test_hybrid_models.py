@@ -393,8 +393,9 @@ def test_m2_learns_a_class_from_six_labels():
     bits = Dataset(name="bits", shape=(1, 2, 2), levels=2, source="made here", **parts)
     torch.manual_seed(0)
     model = zoo.get("m2").build(kind, n_classes=2, latent_dim=1, width=16)
-    settings = dict(steps=200, batch_size=32, lr=5e-3, warm=20, share=1.0, progress=False)
-    fitted = train_semi(model, bits, 0, n_labels=6, **settings)
+    settings = dict(steps=200, batch_size=32, lr=5e-3, warm=20, settle=20, share=1.0)
+    fitted = train_semi(model, bits, 0, n_labels=6, progress=False, **settings)
+    assert all(p.requires_grad for p in model.parameters())
     assert (model.posterior(x).logits.argmax(1) == y).float().mean() > 0.95
     assert 0 < fitted.best_val < 4
 

@@ -344,7 +344,7 @@ def hidden_units():
 
 @card(
     "21_hybrid_models",
-    "Five real digits, and beside each the digits 0 to 6 in its style, by a model that saw 100 labels",
+    "Five real digits, and beside each the digits 0 to 6 in its style, by a model of 100 labels",
     ("m2", "binary_mnist"),
 )
 def ten_classes_in_one_style():

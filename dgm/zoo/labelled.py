@@ -34,12 +34,15 @@ def moved_copies(x: Tensor, levels: int, shift: float, turn: float, seed: int) -
 
 def train_semi(
     model: M2, dataset: Any, seed: int, *, n_labels: int, share: float = 0.1, warm: int = 200,
-    shift: float = 0.0, turn: float = 0.0, held_out: int | None = None, **settings: Any,
+    settle: int = 0, shift: float = 0.0, turn: float = 0.0, held_out: int | None = None,
+    **settings: Any,
 ) -> Fit:  # fmt: skip
     """Train M2 with labels on ``n_labels`` pictures only; scored in nats of validation pictures.
 
-    The labelled pictures are repeated, each copy moved a little. First ``warm`` steps of the
-    classifier alone on them, then all.
+    The labelled pictures are repeated, each copy moved a little. The entropy of q(y|x) would
+    spread the classes evenly as long as the decoder makes no difference between them, so first
+    come ``warm`` steps of the classifier alone on the labelled pictures, then ``settle`` steps of
+    all the rest, while the classifier waits.
     """
     # who has a label
     x, y = dataset.train, dataset.train_y
@@ -48,18 +51,18 @@ def train_semi(
     others, again, known = semi.rows(x, y, chosen)
     if shift or turn:
         again = moved_copies(again, dataset.levels, shift, turn, seed)
-    # the classifier alone, then the bound
+    # the classifier alone
     model.start_from(x)
+    first = settings | dict(schedule="constant", average=0.0)
     if warm:
         alone = SoftmaxHead(model.labels, model.classifier)
-        plain = dict(batch_size=64, lr=settings.get("lr", 1e-3), progress=False)
-        fit(
-            alone,
-            (model.data.scaled(again[:20_000]), known[:20_000]),
-            steps=warm,
-            seed=seed,
-            **plain,
-        )
+        pairs = (model.data.scaled(again[:20_000]), known[:20_000])
+        fit(alone, pairs, seed=seed, **first | dict(steps=warm, batch_size=64))
+    # the others alone, then all
+    if settle:
+        model.classifier.requires_grad_(False)
+        fit(semi, (others, again, known), seed=seed + 1000, **first | dict(steps=settle))
+        model.classifier.requires_grad_(True)
     fitted = fit(semi, (others, again, known), seed=seed, **settings)
     score = evaluate.nats(model.eval(), dataset.val[:held_out], repeats=4)
     return replace(fitted, best_val=score.mean)
