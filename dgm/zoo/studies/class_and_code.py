@@ -18,7 +18,7 @@ FILE = Path(__file__).with_suffix(".json")
 SEEDS, WEIGHTS = range(3), (0.1, 1.0, 10.0, 100.0, 1000.0)
 SIZES = dict(latent_dim=16, width=102, dropout=0.2)
 FIT = dict(
-    clip_norm=1.0, progress=False, steps=1500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup=50,
+    clip_norm=1.0, progress=False, steps=1000, batch_size=64, lr=2e-3, weight_decay=0.1, warmup=50,
     average=0.99, eval_every=100,
 )  # fmt: skip
 
