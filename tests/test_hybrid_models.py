@@ -109,7 +109,7 @@ def bounds_of_bins_average_to_their_mass():
     assert model.joint_elbo(x, torch.zeros(9).long()).shape == (9,)
 
 
-def small_m2(std=0.7):
+def small_m2(std=0.4):
     """An M2 of three ternary digits, one latent number and four classes of unequal frequency."""
     model = moved_model("m2", Levels((3,), 3), std, n_classes=4, latent_dim=1, width=6)
     counts = torch.tensor([1.0, 2.0, 5.0, 3.0])

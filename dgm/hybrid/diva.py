@@ -182,15 +182,18 @@ class DIVA(nn.Module):
         (B,) nats each. ``kl`` is log q(z|x) less the log prior: of what is not given the mixture,
         else that of the label or domain and log p of it.
         """
+        # the codes
         q = self.posterior(x)
         z = q.rsample()
         z_d, z_x, z_y = z.split(self.dims, 1)
+        # what is given beside x
         domain_prior, rest_prior, class_prior = self.prior.parts
         d = d if d is None else domain_prior.labels.check(d, "d", trusted=self.training)
         y = y if y is None else class_prior.labels.check(y, "y", trusted=self.training)
         for name, given in (("y", y), ("d", d)):
             if given is not None and len(given) != len(z):
                 raise ValueError(f"{name} must have {len(z)} entries as x has, got {len(given)}")
+        # the bound's parts, and the two classifiers
         prior = domain_prior.log_prob(z_d, d) + rest_prior.log_prob(z_x)
         prior = prior + class_prior.log_prob(z_y, y)
         found = {"reconstruction": self.likelihood(z).log_prob(x), "kl": q.log_prob(z) - prior}
@@ -218,15 +221,16 @@ class DIVA(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:  # fmt: skip
         """n draws (n, *shape) as stored; y (n,) and d (n,) fix classes and domains."""
+        # in eval mode
         n = self.data.count(n)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         domain_prior, rest_prior, class_prior = self.prior.parts
-        codes = [
+        codes = [  # what is fixed, is; what is not, by the priors
             domain_prior.sample(max(n, 1), y=d, generator=generator),
             rest_prior.sample(max(n, 1), generator=generator),
             class_prior.sample(max(n, 1), y=y, generator=generator),
-        ]  # what is fixed, is; what is not, by the priors
+        ]
         x = self.likelihood(torch.cat(codes, 1)).sample(generator=generator)
         for module, training in modes:
             module.training = training

@@ -28,6 +28,13 @@ def _log_label(labels: object, logits: Tensor, y: Tensor, trusted: bool) -> Tens
     return -cross_entropy(logits, y, reduction="none")
 
 
+def _weighted_loss(terms: dict[str, Tensor], weight: float) -> Tensor:
+    """-log p(y | x) - weight * log p(x), of the terms that there are."""
+    if "log_y" not in terms:
+        return -weight * terms["log_x"]
+    return -terms["log_y"] - (weight * terms["log_x"] if weight else 0.0)
+
+
 class HybridFlow(nn.Module):
     """log p(x, y) = log p(y | z) + log p(x), z = f(x), with one invertible f in both terms; exact.
 
@@ -93,10 +100,7 @@ class HybridFlow(nn.Module):
 
         Without labels the second term alone.
         """
-        terms = self.terms(x, y)
-        if y is None:
-            return -self.weight * terms["log_x"]
-        return -terms["log_y"] - (self.weight * terms["log_x"] if self.weight else 0.0)
+        return _weighted_loss(self.terms(x, y), self.weight)
 
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
@@ -176,10 +180,7 @@ class HybridBound(nn.Module):
 
         Without labels the second term alone.
         """
-        terms = self.terms(x, y)
-        if y is None:
-            return -self.weight * terms["log_x"]
-        return -terms["log_y"] - (self.weight * terms["log_x"] if self.weight else 0.0)
+        return _weighted_loss(self.terms(x, y), self.weight)
 
     def posterior(self, x: Tensor) -> Categorical:
         """p(y | z) at the code of the middles of the bins of x: one draw stands for all noise."""

@@ -10,9 +10,11 @@ def two_sides() -> Schematic:
         "An invertible map f carries x to z. From z a base density, with the log-determinant of f, "
         "gives log p(x); a linear map gives p(y given x). Their sum is log p(x, y).",
     )
+    # one map
     x = d.node("data", "$x$", 40, 90)
     f = d.node("network", "$f$, invertible", 120, 160, 120)
     z = d.node("latent", "$z = f(x)$", 230, 90, 90)
+    # two readings of its code
     base = d.node("probability", "log $p_0(z)$ + log|det|\n= log $p(x)$", 84, 250, 160)
     head = d.node("probability", "softmax$(W z + b)$\n= $p(y | x)$", 254, 250, 148)
     total = d.node("step", "λ log $p(x)$ + log $p(y | x)$", 172, 335, 210)
@@ -53,6 +55,7 @@ def _m2_reads() -> Diagram:
         "averaged under q(y given x).",
         heading=True,
     )
+    # who sees what
     x = d.node("data", "$x$", 160, 50)
     q_y = d.node("network", "classifier\n$q(y | x)$", 75, 125, 110)
     q_z = d.node("network", "encoder, each $y$\n$q(z | x, y)$", 235, 125, 140)
@@ -70,6 +73,7 @@ def three_codes() -> Schematic:
         "Three encoders read x: a code of the domain, whose prior knows the domain d, one of the "
         "rest, and one of the class, whose prior knows the class y. All three lead to the picture.",
     )
+    # from the top down
     of_d = d.node("data", "$d$", 60, 25)
     of_y = d.node("data", "$y$", 260, 25)
     z_d = d.node("latent", "$z_d$", 60, 95, 44)

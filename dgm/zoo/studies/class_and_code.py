@@ -30,11 +30,13 @@ def load() -> list[dict]:
 
 def train_weighted(weight: float, seed: int) -> dict:
     """Train one VAE with this weight, and measure both sides."""
+    # train
     digits = data.load("digits")
     runtime.seed(seed)
     model = hybrid_vae(digits.kind, weight=weight, **SIZES)
     model.start_from(digits.train)
     train_with_labels(model, digits, seed, **FIT)
+    # both sides
     found = {"parameters": sum(p.numel() for p in model.parameters())}
     for part in ("val", "test"):
         x, y = getattr(digits, part), getattr(digits, f"{part}_y")

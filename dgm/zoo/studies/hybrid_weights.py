@@ -36,12 +36,14 @@ def load() -> list[dict]:
 
 def train_hybrid(body: str, weight: float, seed: int) -> dict:
     """Train one body under one weight; without a weight log p(x) is not looked at."""
+    # train
     digits = data.load("digits")
     runtime.seed(seed)
     builder, sizes = BODIES[body]
     model = getattr(hybrid_models, builder)(digits.kind, weight=weight, **sizes)
     pairs, val = (digits.train, digits.train_y), (digits.val, digits.val_y)
     fit(model, pairs, val=val, seed=seed, **FLOW_FIT)
+    # both sides
     found = {"parameters": sum(p.numel() for p in model.parameters())}
     for part in ("val", "test"):
         x, y = getattr(digits, part), getattr(digits, f"{part}_y")
