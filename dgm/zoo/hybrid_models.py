@@ -169,7 +169,7 @@ FLOW_FIT = dict(
 COUPLING_SIZES = dict(steps=4, width=96, dropout=0.2)
 M2_SIZES = dict(latent_dim=8, width=88, dropout=0.2)
 M2_FIT = dict(
-    share=0.1, warm=200, settle=200, shift=0.3, turn=0.1, clip_norm=1.0, progress=False, steps=800,
+    share=1.0, warm=200, shift=0.3, turn=0.1, clip_norm=1.0, progress=False, steps=800,
     batch_size=32, lr=2e-3, weight_decay=0.05, warmup=50, average=0.99, eval_every=400,
 )  # fmt: skip
 M2_MNIST_SIZES = dict(latent_dim=16, width=240, channels=12, dropout=0.1)
