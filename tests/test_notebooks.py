@@ -38,6 +38,7 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "15_structured_and_continuous_flows": "N6 N13",
     "16_gan": "G1 G2 G3 G4 G5",
     "17_classical_energy": "E4 E5 E6 E7",
+    "20_jem": "E10 E12 E13 E14 E16",
     "21_hybrid_models": "F3 N14 V12 V13 V19 V22 E11",
 }
 # What a front end other than the book shows raw: MyST roles and directives, macros of the book.

@@ -343,6 +343,17 @@ def hidden_units():
 
 
 @card(
+    "20_jem",
+    "Digits that a classifier draws: chains that climb the logit of the class of each column",
+    ("jem", "digits"),
+)
+def climbed_logits():
+    model = zoo.load("jem", "digits")
+    made = torch.Generator().manual_seed(0)
+    return tiles(model.sample(60, y=torch.arange(60) % 10, generator=made), 17, 10, 48, "energy")
+
+
+@card(
     "21_hybrid_models",
     "Five real digits, and beside each the digits 0 to 6 in its style, by a model of 100 labels",
     ("m2", "binary_mnist"),

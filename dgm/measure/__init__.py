@@ -15,5 +15,8 @@
 | `two_sample.py`       | are two samples of one law? maximum mean discrepancy, energy distance |
 | `receptive_field.py`  | what the feature at one place of an image looks at                  |
 | `active_units.py`     | which latent units carry information: posterior collapse, seen      |
+| `calibration.py`      | do predictions of 80 per cent come true in 80 per cent of the cases? |
+| `auroc.py`            | how often one score ranks an inside example above an outside one    |
+| `pgd.py`              | the worst picture within a small box, by steps along a slope's sign |
 | `influence.py`        | gradients of every prediction towards every input: who sees whom    |
 """

@@ -7,6 +7,7 @@
 | `resnet.py`          | gated residual convolutions                                 |
 | `conv.py`            | residual encoder and decoder between images and codes       |
 | `strided.py`         | strided convolutions between codes and pictures, for GANs   |
+| `smooth_conv.py`     | a smooth classifier of pictures, fit to be an energy        |
 | `hierarchy.py`       | changes of resolution and the cells of deep VAEs            |
 | `conv_map.py`        | images to coarse maps of features, and back                 |
 | `masked_mlp.py`      | outputs of coordinate i see the inputs before i only        |

@@ -17,6 +17,7 @@
 | `sequence.py`       | dilations, gates, LSTM, Transformer                             |
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
 | `energy.py`         | Boltzmann machines and their stacks                             |
+| `jem.py`            | one network for the class and for the picture                   |
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
 | `hybrid_models.py`  | a flow with two outputs, class and style, three codes           |
