@@ -28,7 +28,6 @@ GROUND = sorted(
 )
 FRONT_DOORS = {f"{d}/__init__.py" for d in ("audit", "data", "plot", "results", "train", "zoo")}
 ROOMS = list(dict.fromkeys(zoo.modules().values()))  # in the order of the chapters
-HOUSES = {"hybrid_models": "hybrid", "jem": "hybrid"}  # chapters that share a room
 NO_CHAPTER = {"distribution"}  # rooms on the ground floor that every chapter uses
 SUBJECTS = {"torchdiffeq", "constriction", "scipy", "sklearn"}
 FRONT_NAMES = {"load", "main"}  # `data.load`, `zoo.load` ...: the front doors' own words
@@ -350,10 +349,9 @@ def test_docstring_examples_run_here_only_and_all_of_them():
 
 def test_chapter_zoo_module_room_and_tests_carry_one_name():
     for room in ROOMS:
-        assert HOUSES.get(room, room) in GROUND, f"zoo/{room}.py: no room {room}/"
+        assert room in GROUND, f"zoo/{room}.py: no room {room}/"
         assert (TESTS / f"test_{room}.py").is_file(), room
-    houses = {HOUSES.get(room, room) for room in ROOMS}
-    assert set(GROUND) - NO_CHAPTER == houses, "a room without a chapter"
+    assert set(GROUND) - NO_CHAPTER == set(ROOMS), "a room without a chapter"
 
 
 def test_every_zoo_module_says_its_chapter_and_branch():

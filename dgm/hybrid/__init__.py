@@ -1,4 +1,4 @@
-"""Hybrid models: one model of pictures x and classes y, by an energy, a flow or latent codes.
+"""Hybrid models: one model of pictures x and classes y, by a flow or by latent codes.
 
 | file                 | idea                                                                  |
 |----------------------|-----------------------------------------------------------------------|

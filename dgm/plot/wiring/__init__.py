@@ -20,7 +20,7 @@
 | `jem.py`            | one network for the class and for the picture                   |
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
-| `hybrid_models.py`  | a flow with two outputs, class and style, three codes           |
+| `hybrid.py`         | a flow with two outputs, class and style, three codes           |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """

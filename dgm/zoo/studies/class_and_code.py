@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from dgm import data, evaluate, runtime
-from dgm.zoo.hybrid_models import hybrid_vae
+from dgm.zoo.hybrid import hybrid_vae
 from dgm.zoo.labelled import train_with_labels
 from dgm.zoo.studies.runs import read_runs, train_missing
 

@@ -14,7 +14,7 @@ from dgm.distribution.conditional import SoftmaxHead
 from dgm.distribution.support import Levels
 from dgm.hybrid.semi_supervised import few_labels
 from dgm.train import fit
-from dgm.zoo.hybrid_models import M2_MNIST, M2_MNIST_SIZES, classifier_of
+from dgm.zoo.hybrid import M2_MNIST, M2_MNIST_SIZES, classifier_of
 from dgm.zoo.labelled import moved_copies
 from dgm.zoo.studies.label_counts import error_percent
 from dgm.zoo.studies.runs import read_runs, train_missing

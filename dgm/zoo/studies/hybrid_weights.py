@@ -12,8 +12,8 @@ import torch
 
 from dgm import data, evaluate, runtime
 from dgm.train import fit
-from dgm.zoo import hybrid_models
-from dgm.zoo.hybrid_models import COUPLING_SIZES, FLOW_FIT
+from dgm.zoo import hybrid
+from dgm.zoo.hybrid import COUPLING_SIZES, FLOW_FIT
 from dgm.zoo.studies import judges
 from dgm.zoo.studies.runs import read_runs, train_missing
 
@@ -40,7 +40,7 @@ def train_hybrid(body: str, weight: float, seed: int) -> dict:
     digits = data.load("digits")
     runtime.seed(seed)
     builder, sizes = BODIES[body]
-    model = getattr(hybrid_models, builder)(digits.kind, weight=weight, **sizes)
+    model = getattr(hybrid, builder)(digits.kind, weight=weight, **sizes)
     pairs, val = (digits.train, digits.train_y), (digits.val, digits.val_y)
     fit(model, pairs, val=val, seed=seed, **FLOW_FIT)
     # both sides

@@ -17,7 +17,7 @@ from dgm.distribution.conditional import SoftmaxHead
 from dgm.distribution.support import Levels
 from dgm.hybrid.semi_supervised import few_labels
 from dgm.train import fit
-from dgm.zoo.hybrid_models import M2_FIT, M2_SIZES, classifier_of, m2
+from dgm.zoo.hybrid import M2_FIT, M2_SIZES, classifier_of, m2
 from dgm.zoo.labelled import moved_copies, train_semi
 from dgm.zoo.studies.runs import read_runs, train_missing
 

@@ -16,7 +16,7 @@ from dgm.data.turned_digits import ANGLES, Domains, turned, turned_digits
 from dgm.distribution.conditional import SoftmaxHead
 from dgm.distribution.support import Levels
 from dgm.train import fit
-from dgm.zoo.hybrid_models import diva
+from dgm.zoo.hybrid import diva
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")

@@ -16,14 +16,14 @@ from dgm.hybrid.hybrid_flow import HybridFlow
 from dgm.hybrid.hybrid_vae import HybridVAE
 from dgm.hybrid.m2 import M2
 from dgm.hybrid.semi_supervised import SemiSupervised, few_labels
-from dgm.zoo.hybrid_models import classifier_of
+from dgm.zoo.hybrid import classifier_of
 from dgm.zoo.labelled import moved_copies, train_semi
 from dgm.zoo.studies import turned_domains
 
 ALONE = "every_parameter_gets_gradient"  # without labels its two heads learn nothing
 
 
-@contract.over("hybrid_models", without={"diva": ALONE})
+@contract.over("hybrid", without={"diva": ALONE})
 def test_contract(entry, promise):
     promise(entry)
 
