@@ -80,11 +80,11 @@ def train_left_out(method: str, angle: int, seed: int) -> dict:
         with torch.no_grad():
             right = said(parts[part][0]).logits.argmax(1) == parts[part][1]
         found[f"{part}_accuracy"] = round(100 * right.double().mean().item(), 2)
-    return found | (probes(model, parts) if method == "DIVA" else {})
+    return found | (read_codes(model, parts) if method == "DIVA" else {})
 
 
 @torch.no_grad()
-def probes(model: nn.Module, parts: dict) -> dict[str, float]:
+def read_codes(model: nn.Module, parts: dict) -> dict[str, float]:
     """What a logistic regression reads off each code of "val": the class, the domain; percent."""
     found, (x, y, d), (v, v_y, v_d) = {}, parts["train"], parts["val"]
     for name, code, of_val in zip(
