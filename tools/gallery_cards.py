@@ -364,6 +364,6 @@ def ten_classes_in_one_style():
     with torch.no_grad():
         style = model.style(shown, model.posterior(shown).logits.argmax(1))
         every = torch.arange(7).repeat(5)
-        made = model.likelihood(style.repeat_interleave(7, 0), every).mean
+        made = model.decoded(style.repeat_interleave(7, 0), every).mean
     rows = torch.cat((shown.float()[:, None], made.view(5, 7, 1, 28, 28)), 1)
     return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")

@@ -40,7 +40,7 @@ class M2(nn.Module):
 
     Notes
     -----
-    Own methods: ``joint_elbo``, ``style``, ``draw``.
+    Own methods: ``joint_elbo``, ``style``, ``decoded``.
 
     Examples
     --------
@@ -150,7 +150,7 @@ class M2(nn.Module):
         shown = one_hot(self.labels.check(y, "y"), self.labels.levels).to(h)
         return self.encoder(torch.cat((h, shown), 1)).mean
 
-    def likelihood(self, z: Tensor, y: Tensor) -> object:
+    def decoded(self, z: Tensor, y: Tensor) -> object:
         """p(x|y,z) of codes z (B, d) and labels y (B,)."""
         shown = one_hot(self.labels.check(y, "y"), self.labels.levels).to(z)
         return self.decoder(torch.cat((z, shown), 1))
@@ -171,7 +171,7 @@ class M2(nn.Module):
             raise ValueError(f"y must have shape ({n},), got {tuple(y.shape)}")
         z = self.z_prior.sample(max(n, 1), generator=generator)
         # pictures
-        x = self.likelihood(z, y).sample(generator=generator)
+        x = self.decoded(z, y).sample(generator=generator)
         for module, training in modes:
             module.training = training
         return x[:n]
