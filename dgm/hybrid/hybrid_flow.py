@@ -117,7 +117,7 @@ class HybridBound(nn.Module):
     Parameters
     ----------
     model : nn.Module
-        ``dequantize(x) -> (x + u, log q(u | x))``, ``flow``, ``data``, ``sample``: a `Dequantize`.
+        ``flow``, ``noise`` and ``data``: a `Dequantize`, of which the parts are taken over.
     head, labels, weight
         As in `HybridFlow`.
 
@@ -128,26 +128,24 @@ class HybridBound(nn.Module):
 
     def __init__(self, model: nn.Module, head: nn.Module, labels: object, weight: float = 1.0):
         super().__init__()
-        self.model, self.head, self.labels = model, head, labels
-        self.data, self.weight = model.data, _checked_weight(weight)
+        self.flow, self.noise, self.head = model.flow, model.noise, head
+        self.data, self.labels = model.data, labels
+        self.weight = _checked_weight(weight)
 
     @property
     def condition(self) -> object:
         """What ``loss`` takes beside x: the labels."""
         return self.labels
 
-    @property
-    def flow(self) -> nn.Module:
-        """The flow of x + u."""
-        return self.model.flow
-
-    def start_from(self, x: Tensor) -> None:
-        """Hand training data x to the layers that start from them."""
-        self.model.start_from(x)
+    def _floats(self, x: Tensor) -> Tensor:
+        """The checked x in the precision of the parameters."""
+        return self.data.check(x, trusted=self.training).to(next(self.parameters()).dtype)
 
     def dequantize(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Integers x (B, *shape) -> x + u, and log q(u | x) (B,), nats."""
-        return self.model.dequantize(x)
+        whole = self._floats(x)
+        u, log_q = self.noise(whole)
+        return whole + u, log_q
 
     def _noisy_sides(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, K) at one draw of the noise, and the bound on log P(x) (B,) at that draw."""
@@ -164,7 +162,8 @@ class HybridBound(nn.Module):
 
     def elbo(self, x: Tensor) -> Tensor:
         """One-sample lower bound on log P(x) (B,), nats."""
-        return self._noisy_sides(x)[1]
+        v, log_q = self.dequantize(x)
+        return self.flow.log_prob(v) - log_q
 
     def joint_elbo(self, x: Tensor, y: Tensor) -> Tensor:
         """One-sample lower bound on log P(x, y) (B,), nats."""
@@ -173,7 +172,9 @@ class HybridBound(nn.Module):
 
     def iw_bound(self, x: Tensor, k: int) -> Tensor:
         """Bound on log P(x) with k draws of the noise (B,), nats; rises with k."""
-        return self.model.iw_bound(x, k)
+        k = self.data.count(k, "k", least=1)
+        many = self.data.check(x).repeat(k, *[1] * (x.ndim - 1))  # (k B, *shape)
+        return self.elbo(many).view(k, -1).logsumexp(0) - math.log(k)
 
     def loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """-log p(y | z) - weight * bound on log P(x), (B,): nats of a bound for weight = 1 only.
@@ -184,10 +185,10 @@ class HybridBound(nn.Module):
 
     def posterior(self, x: Tensor) -> Categorical:
         """p(y | z) at the code of the middles of the bins of x: one draw stands for all noise."""
-        middle = self.data.check(x, trusted=self.training).to(next(self.parameters()).dtype) + 0.5
+        middle = self._floats(x) + 0.5
         return Categorical(logits=self.head(self.flow(middle)[0]), validate_args=False)
 
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
         """n draws of P(x), integers (n, *shape) as stored."""
-        return self.model.sample(n, generator=generator)
+        return self.data.stored(self.flow.sample(self.data.count(n), generator=generator))
