@@ -16,6 +16,7 @@ from dgm.data.worlds import linear_gaussian
 from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
 from dgm.linear.dictionary import DictionaryLearner
+from dgm.linear.exact_codes import exact_codes, settle
 from dgm.linear.ica import ICA, SechSources, fastica, nearest_rotation, whitening
 from dgm.linear.linear_autoencoder import LinearAutoencoder
 from dgm.linear.linear_vae import LinearVAE
@@ -542,6 +543,59 @@ def test_a_warm_start_at_the_answer_stays_there():
         torch.testing.assert_close(solver(x, dictionary, 0.05, 3, start=h), h, atol=1e-9, rtol=0)
 
 
+def test_exact_codes_are_the_minimum_to_rounding():
+    dictionary, _, x = planted_code(rows=40)
+    x = x + 0.05 * torch.randn_like(x)
+    h = exact_codes(x, dictionary, 0.1, fista, kkt_gap)
+    assert kkt_gap(x, h, dictionary, 0.1).max() < 1e-13
+    lasso = Lasso(alpha=0.1 / 64, fit_intercept=False, tol=1e-12, max_iter=100_000)
+    expected = np.stack([lasso.fit(dictionary.numpy(), row.numpy()).coef_ for row in x])
+    np.testing.assert_allclose(h, expected, atol=1e-6)
+    assert ((h != 0).numpy() == (expected != 0)).all()
+    # few first steps, and more rounds in their place
+    torch.testing.assert_close(
+        exact_codes(x, dictionary, 0.1, fista, kkt_gap, steps=3), h, rtol=0, atol=1e-12
+    )
+    assert (
+        kkt_gap(
+            x, exact_codes(x, dictionary, 0.1, fista, kkt_gap, 3, rounds=1), dictionary, 0.1
+        ).max()
+        > 1e-3
+    )
+
+
+def test_exact_codes_in_single_precision_stay_there():
+    dictionary, _, x = (t.float() for t in planted_code(rows=40))
+    h = exact_codes(x, dictionary, 0.1, fista, kkt_gap)
+    assert h.dtype == torch.float32
+    assert kkt_gap(x, h, dictionary, 0.1).max() < 1e-4
+
+
+def test_settle_by_hand_and_where_it_must_not():
+    """D = (1 .6; 0 .8): h1 + .6 h2 = x1 - price s1, .6 h1 + h2 = .6 x1 + .8 x2 - price s2."""
+    dictionary, x = torch.tensor([[1.0, 0.6], [0.0, 0.8]]), torch.tensor([[2.0, 1.0]])
+    guess = torch.tensor([[0.1, 0.1]])  # only its signs count
+    first, second = 2.0 - 0.1, 0.6 * 2.0 + 0.8 - 0.1
+    h2 = (second - 0.6 * first) / (1 - 0.36)
+    expected = [first - 0.6 * h2, h2]
+    assert settle(x, guess, dictionary, 0.1)[0].tolist() == pytest.approx(expected, abs=1e-12)
+    assert settle(x, guess * torch.tensor([1, 0]), dictionary, 0.1).tolist() == [[1.9, 0]]
+    wrong = torch.tensor([[0.1, -0.1]])  # its solution has two positive numbers
+    assert settle(x, wrong, dictionary, 0.1).equal(wrong)
+    twins = torch.ones(2, 2)  # singular: any solution may come, a worse one may not
+    settled = sparse_objective(x, settle(x, guess, twins, 0.1), twins, 0.1)
+    assert settled <= sparse_objective(x, guess, twins, 0.1)
+    assert settle(x, 0 * guess, dictionary, 0.1).equal(0 * guess)
+
+
+def test_exact_codes_of_equal_atoms_are_as_good_as_fista():
+    dictionary, _, x = planted_code(rows=6)
+    twins = torch.cat((dictionary, dictionary), dim=1)
+    best = sparse_objective(x, fista(x, dictionary, 0.1, 2000), dictionary, 0.1)
+    found = sparse_objective(x, exact_codes(x, twins, 0.1, fista, kkt_gap), twins, 0.1)
+    torch.testing.assert_close(found, best, rtol=0, atol=1e-6)
+
+
 def planted_patches(dim=32, n_atoms=64, rows=6000, active=3):
     truth = torch.nn.functional.normalize(torch.randn(dim, n_atoms), dim=0)
     h = torch.zeros(rows, n_atoms)
@@ -788,9 +842,11 @@ def one_edge():
         (lambda: DictionaryLearner(Reals((3,)), 0, 0.1, fista), "n_atoms"),
         (lambda: DictionaryLearner(Reals((3,)), 2, -0.1, fista), "penalty"),
         (lambda: planted_learner().learn(torch.ones(2, 32), forget=0), "forget"),
-        (lambda: ista(torch.ones(2, 3), torch.ones(3, 4), -1.0), "penalty"),
+        (lambda: ista(torch.ones(2, 3), torch.ones(3, 4), -1.0, fista), "penalty"),
         (lambda: ista(torch.ones(2, 4), torch.ones(3, 4), 1.0), r"\bx\b"),
         (lambda: fista(torch.ones(2, 3), torch.full((3, 4), torch.nan), 1.0), "dictionary"),
+        (lambda: exact_codes(torch.ones(2, 4), torch.ones(3, 4), 1.0, fista, kkt_gap), "x must"),
+        (lambda: exact_codes(torch.ones(2, 3), torch.ones(3, 4), -1.0, fista, kkt_gap), "penalty"),
         (lambda: fista(torch.ones(2, 3), torch.ones(3, 4), 1.0, 5, torch.ones(2, 3)), "start"),
         (lambda: localisation(torch.ones(2, 3)), "filters"),
         (lambda: orientation(torch.zeros(1, 1, 3, 3)), "filters"),

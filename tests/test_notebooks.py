@@ -38,6 +38,8 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "15_structured_and_continuous_flows": "N6 N13",
     "16_gan": "G1 G2 G3 G4 G5",
     "17_classical_energy": "E4 E5 E6 E7",
+    "18_deep_energy": "E1 E2 E3 E8 E15",
+    "19_score_and_diffusion": "E9 V21",
     "20_jem": "E10 E12 E13 E14 E16",
     "21_hybrid_models": "F3 N14 V12 V13 V19 V22 E11",
 }

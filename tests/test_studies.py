@@ -13,7 +13,9 @@ from dgm.zoo.hierarchical import nvae
 from dgm.zoo.studies import spectral_penalty
 from dgm.zoo.studies.runs import read_runs, train_missing
 
-OTHERS = {"runs", "judges", "draws_by_judge"}  # what they share; measures, not runs under seeds
+OTHERS = {"runs", "judges"}  # what they share
+OTHERS |= {"draws_by_judge", "diffusion_draws", "long_chains", "three_minutes"}  # measures
+OTHERS |= {"finishing"}  # of twenty seeds, see test_deep_energy.py
 NAMES = [m.name for m in pkgutil.iter_modules(studies.__path__) if m.name not in OTHERS]
 
 

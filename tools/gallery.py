@@ -43,6 +43,8 @@ STRIP = {  # system: the words under its draws, in the order of the strip
     "glow": "Glow",
     "flowpp": "Flow++",
     "conv_gan": "GAN",
+    "smoothed_energy": "Energy",
+    "guided_diffusion": "Diffusion",
 }
 
 

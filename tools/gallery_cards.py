@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from dgm import data, zoo
+from dgm.diffusion.ddim import DDIM
 from dgm.plot.tree import FAMILY_COLORS
 
 WIDTH, HEIGHT = 480, 300  # pixels
@@ -340,6 +341,30 @@ def hidden_units():
     shown = 0.5 + 0.5 * filters / filters.abs().amax((1, 2, 3), keepdim=True)
     sheet = tiles((100 * shown).round(), 101, 10, 48, "energy")
     return np.pad(sheet, ((6, 6), (0, 0), (0, 0)), mode="edge")
+
+
+@card(
+    "18_deep_energy",
+    "Forty digits of 28 by 28 pixels: ends of chains on a deep energy that began at noise",
+    ("smoothed_energy", "mnist"),
+)
+def ends_of_chains():
+    x = zoo.load("smoothed_energy", "mnist").sample(40, generator=torch.Generator().manual_seed(0))
+    return tiles(x, 256, 8, 60, "energy")
+
+
+@card(
+    "19_score_and_diffusion",
+    "Ten digits that appear out of noise, a row for each step of the denoising",
+    ("guided_diffusion", "mnist"),
+)
+def out_of_noise():
+    model, path = zoo.load("guided_diffusion", "mnist"), []
+    made, y = torch.Generator().manual_seed(0), torch.arange(8) % 10
+    last = DDIM(20, eta=1.0, guidance=1.0)(model, 8, y=y, generator=made, path=path)
+    shown = [path[k][1] for k in (4, 9, 13, 16)]
+    rows = [model.data.unscaled(z.clamp(-1, 1)) for z in shown] + [last.float()]
+    return tiles(torch.cat(rows), 256, 8, 60, "diffusion")
 
 
 @card(

@@ -78,7 +78,21 @@ def map_of_models(root):
     return f"```{{raw}} html\n{drawn.data}\n```"
 
 
-PAGES = {f.__name__: f for f in (errata, reference, map_of_models)}
+def three_minutes(root):
+    """What a short training makes of small photographs, beside what knows no model."""
+    file = root / "dgm/zoo/studies/three_minutes.json"
+    found = json.loads(file.read_text(encoding="utf-8"))
+    lines = ["| model or compressor | bits per dimension | seconds |", "|---|---|---|"]
+    for name, bits in sorted(found["baselines"].items(), key=lambda pair: -pair[1]):
+        lines.append(f"| {name} | {bits:.3f} | |")
+    for run in sorted(found["runs"], key=lambda run: -run["test"]):
+        bound = "" if run["sure"] else ", at most"
+        bits = f"{run['test']:.3f} ± {run['error']:.3f}{bound}"
+        lines.append(f"| **`{run['system']}`** | {bits} | {run['seconds']} |")
+    return "\n".join(lines)
+
+
+PAGES = {f.__name__: f for f in (errata, reference, map_of_models, three_minutes)}
 
 
 def fill(app, docname, source):

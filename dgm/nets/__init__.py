@@ -4,8 +4,10 @@
 |----------------------|-------------------------------------------------------------|
 | `mlp.py`             | plain and residual perceptrons                              |
 | `time_mlp.py`        | a field in time over rows, its divergence in closed form    |
+| `denoising.py`       | a small U-Net and a perceptron that are told the noise      |
 | `resnet.py`          | gated residual convolutions                                 |
 | `conv.py`            | residual encoder and decoder between images and codes       |
+| `energy_net.py`      | one number for a picture, smooth enough for slopes of slopes |
 | `strided.py`         | strided convolutions between codes and pictures, for GANs   |
 | `smooth_conv.py`     | a smooth classifier of pictures, fit to be an energy        |
 | `hierarchy.py`       | changes of resolution and the cells of deep VAEs            |

@@ -5,6 +5,7 @@
 | `loop.py`       | `fit`, the loop; `Fit`, what it did; `TrainingDiverged`                |
 | `game.py`       | `play`, the loop of two players                                        |
 | `guarded.py`    | `guarded_fit`, which goes back where a run goes wrong                  |
+| `unattended.py` | `tend`: trouble is seen, undone, and met with shorter steps             |
 | `pace.py`       | how many steps fit into a time                                         |
 | `batches.py`    | the rows of every step, from a seed                                    |
 | `optimize.py`   | learning rates, the optimiser, and what settings are allowed           |

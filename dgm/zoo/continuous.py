@@ -29,9 +29,9 @@ from dgm.nets.mlp import ResidualMLP
 from dgm.nets.raster import RasterNetwork
 from dgm.nets.resnet import ResNet
 from dgm.nets.time_mlp import TimeMLP
-from dgm.zoo.dequantised import noise_of, opened, over_normal
+from dgm.train.jitter import Jitter
+from dgm.zoo.dequantised import in_levels, noise_of, opened, over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
-from dgm.zoo.flow import _in_levels
 from dgm.zoo.matching import match_and_fit
 
 CHAPTER = "15_structured_and_continuous_flows"
@@ -43,11 +43,12 @@ BRANCH = ("explicit", "exact", "flow")
 def spline_flow(
     data: Levels | Reals, steps: Sequence[int] = (4, 4), width: int = 32, bins: int = 8,
     bound: float = 5.0, dropout: float = 0.0, noise_width: int = 0, noise_dropout: float = 0.0,
-    marginals: bool = True,
+    marginals: bool = True, mixing: bool = True,
 ) -> nn.Module:  # fmt: skip
     """Neural spline flow: Glow's stack with rational-quadratic splines in its couplings.
 
-    Note: the paper's pictures have no histograms (``marginals``) and no learned noise.
+    Note: the paper's pictures have no histograms (``marginals``) and no learned noise. Without
+    ``mixing`` there are no 1x1 convolutions, and only the swap of halves mixes entries.
     """
     spline = RationalQuadratic(bins, bound)
 
@@ -58,10 +59,10 @@ def spline_flow(
             net = ResNet(*sizes, blocks=2, dropout=dropout, positions=place)
         else:
             net = ResidualMLP(*sizes, blocks=1, dropout=dropout)
-        mixing = InvertibleConv1x1(channels)
-        return [ActNorm(channels), mixing, TransformCoupling(net, spline)]
+        matrix = [InvertibleConv1x1(channels)] if mixing else []
+        return [ActNorm(channels), *matrix, TransformCoupling(net, spline)]
 
-    return over_normal(data, _in_levels(data, steps, step), marginals, noise_width, noise_dropout)
+    return over_normal(data, in_levels(data, steps, step), marginals, noise_width, noise_dropout)
 
 
 def maf(
@@ -110,7 +111,7 @@ def generalised_sylvester(
         layers = [layer for _ in range(sum(counts)) for layer in step(1, row[1:])]
         layers = [AsPicture(row), *layers, Flatten(row)]
     else:
-        layers = _in_levels(data, steps, step)
+        layers = in_levels(data, steps, step)
     return over_normal(data, layers, marginals, noise_width, noise_dropout)
 
 
@@ -137,15 +138,26 @@ def ffjord(
 
 
 _FIT_15 = dict(clip_norm=1.0, progress=False)
-_DIGITS_15 = dict(_FIT_15, lr=2e-3, weight_decay=0.1, warmup=50, average=0.998)
-_NOISY_15 = dict(marginals=False, noise_width=64, noise_dropout=0.2)
+_DIGITS_15 = dict(_FIT_15, lr=2e-3, weight_decay=0.1, warmup=50)
+_NOISE_15 = dict(noise_width=64, noise_dropout=0.2)
+_NO_HISTOGRAMS = _NOISE_15 | dict(marginals=False)
 _LAWS = ("moons", "checkerboard")
 _PLANE_DATA = dict(n=50_000, seed=1)  # other points than the test set of the chapter
 _PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300)
+# jumps: many bins, and no matrix between the layers, since the edges are along the axes
+_BOARD = Recipe(
+    dict(steps=(3,), width=128, bins=32, bound=3.0, mixing=False),
+    dict(_PLANE_FIT, steps=1500, batch_size=512, average=0.995, eval_every=500),
+    data=_PLANE_DATA, seeds=3,
+)  # fmt: skip
 
 _DIGITS_ODE = dict(
-    _DIGITS_15, steps=80, lr=1e-3, warmup=5, average=0.95, eval_every=20,
-    match=dict(steps=2500, lr=2e-3, weight_decay=0.1, average=0.995),
+    _DIGITS_15, steps=120, warmup=10, average=0.97, eval_every=40,
+    augment=Jitter(levels=17, until=96, shift=0.3, turn=0.1),
+    match=dict(
+        steps=2000, lr=2e-3, weight_decay=0.1, average=0.995,
+        augment=Jitter(levels=17, until=1600, shift=0.3, turn=0.1),
+    ),
 )  # fmt: skip
 _PLANE_ODE = dict(
     _PLANE_FIT, steps=150, lr=3e-3, average=0.95, eval_every=50,
@@ -156,11 +168,6 @@ _MNIST_ODE = dict(
     scored=500, round_ways=True,
     match=dict(steps=16_000, batch_size=128, lr=1.5e-3, warmup=100, average=0.999),
 )  # fmt: skip
-
-
-def _on_digits_15(n_steps: int, seeds: int = 1, **sizes: float | Sequence[int]) -> Recipe:
-    """A recipe of 8 by 8 digits, with learned noise."""
-    return Recipe(_NOISY_15 | sizes, dict(_DIGITS_15, steps=n_steps), seeds=seeds)
 
 
 def _on_planes(n_steps: int, **sizes: float | Sequence[int]) -> dict[str, Recipe]:
@@ -177,8 +184,11 @@ ENTRIES = (
         ("Durkan, Bekasov, Murray and Papamakarios (2019)", "https://arxiv.org/abs/1906.04032"),
         Tiny(_PICTURES, _STEPS | dict(bins=3, noise_width=6), std=0.1),
         dict(
-            digits=_on_digits_15(330, steps=(4, 4), width=28, bound=4.0, dropout=0.2),
-            **_on_planes(800, steps=(3,), width=64, bins=24),
+            digits=Recipe(
+                _NO_HISTOGRAMS | dict(steps=(4, 4), width=28, bound=4.0, dropout=0.2),
+                dict(_DIGITS_15, average=0.998, steps=330),
+            ),
+            **_on_planes(800, steps=(3,), width=64, bins=24) | {"checkerboard": _BOARD},
         ),
     ),
     Entry(
@@ -186,8 +196,10 @@ ENTRIES = (
         ("Papamakarios, Pavlakou and Murray (2017)", "https://arxiv.org/abs/1705.07057"),
         Tiny(_PICTURES, dict(layers=2, width=6, blocks=1, bins=3), std=0.1),
         dict(
-            digits=_on_digits_15(
-                520, 3, layers=2, width=24, blocks=3, bins=12, bound=4.0, dropout=0.4
+            digits=Recipe(
+                _NO_HISTOGRAMS
+                | dict(layers=2, width=24, blocks=3, bins=12, bound=4.0, dropout=0.4),
+                dict(_DIGITS_15, average=0.998, steps=520), seeds=3,
             ),
             **_on_planes(800, layers=4, width=64, bins=16),
         ),
@@ -196,7 +208,12 @@ ENTRIES = (
         generalised_sylvester, "N13",
         ("Hoogeboom, Garcia Satorras, Tomczak, Welling (2020)", "https://arxiv.org/abs/2006.01910"),
         Tiny(_PICTURES, dict(steps=(2,), width=6), std=0.1),
-        dict(digits=_on_digits_15(200, steps=(4, 2), width=24, dropout=0.1)),
+        dict(
+            digits=Recipe(
+                _NO_HISTOGRAMS | dict(steps=(4, 2), width=24, dropout=0.1),
+                dict(_DIGITS_15, average=0.998, steps=200),
+            )
+        ),
     ),
     Entry(
         ffjord, "N6",
@@ -204,7 +221,7 @@ ENTRIES = (
         Tiny(_PICTURES, dict(width=8, solver_steps=12), std=0.03),
         dict(
             digits=Recipe(
-                _NOISY_15 | dict(width=192, dropout=0.3), _DIGITS_ODE, match_and_fit
+                _NOISE_15 | dict(width=256, dropout=0.3), _DIGITS_ODE, match_and_fit
             ),
             **dict.fromkeys(_LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA)),
             mnist=Recipe(dict(width=400), _MNIST_ODE, match_and_fit),

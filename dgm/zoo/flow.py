@@ -10,20 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from dgm.distribution.logistic import StandardLogistic
-from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
 from dgm.flow.actnorm import ActNorm
 from dgm.flow.coupling import AdditiveCoupling, AffineCoupling
-from dgm.flow.dequantize import ConditionalAffine, Dequantize, FlowNoise
-from dgm.flow.elementwise import Flatten, Logit, Permute, Scale
+from dgm.flow.dequantize import Dequantize
+from dgm.flow.elementwise import Flatten, Permute, Scale
 from dgm.flow.flow import Flow
 from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.marginal import MarginalLogit
 from dgm.flow.masked_coupling import MaskedCoupling, checkerboard_mask
 from dgm.flow.mixture_coupling import LogisticMixtureCoupling
-from dgm.flow.multiscale import Multiscale
-from dgm.nets.mlp import MLP, ResidualMLP
+from dgm.nets.mlp import ResidualMLP
 from dgm.nets.resnet import ResNet
+from dgm.zoo.dequantised import in_levels, over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
 
 CHAPTER = "13_coupling_flows"
@@ -39,45 +37,6 @@ def _conditioner(
     if place:
         return ResNet(channels, out, width, blocks=2, dropout=dropout, positions=place)
     return ResidualMLP(channels, out, width, blocks=1, dropout=dropout)
-
-
-def _in_levels(data: Levels | Reals, steps: Sequence[int], step: Callable) -> list[nn.Module]:
-    """``steps[i]`` steps at level i of an image, or all of them in a row on a vector.
-
-    ``step(channels, place)`` gives the layers of one; an image at level i has 2^(i + 2) times the
-    channels: four times as many at every squeeze, less the half that was left behind.
-    """
-    counts = [data.count(n, "steps") for n in steps]
-    if len(data.shape) == 1 and data.dims % 2 == 0:
-        return [layer for _ in range(sum(counts)) for layer in step(data.dims, ())]
-    if len(data.shape) != 3 or not steps or any(side % 2 ** len(steps) for side in data.shape[1:]):
-        raise ValueError(
-            f"data must be vectors of even length, or images that can be halved {len(steps)} "
-            f"times; got shape {data.shape}"
-        )
-    channels, height, width = data.shape
-    levels = []
-    for i, n in enumerate(counts):
-        place = (height >> (i + 1), width >> (i + 1))
-        levels.append([layer for _ in range(n) for layer in step(channels << (i + 2), place)])
-    return [Multiscale(data.shape, levels)]
-
-
-def _over_normal(
-    data: Levels | Reals, layers: list[nn.Module], marginals: bool, noise_width: int = 0,
-    noise_dropout: float = 0.0,
-) -> nn.Module:  # fmt: skip
-    """The layers over a standard normal; levels get a logit before them and are dequantised.
-
-    With ``marginals`` the logit is of each entry's histogram. The noise is uniform, or learned by a
-    network of ``noise_width``.
-    """
-    base, reals = StandardNormal((data.dims,)), Reals(data.shape)
-    if isinstance(data, Reals):
-        return Flow(layers, base, reals)
-    noise = _learned_noise(data, noise_width, noise_dropout) if noise_width else None
-    first = MarginalLogit(data.shape, data.levels) if marginals else Logit(data.levels)
-    return Dequantize(Flow([first, *layers], base, reals), data, noise)
 
 
 def _one_colour_first(shape: tuple[int, ...]) -> Tensor:
@@ -111,16 +70,7 @@ def _glow_layers(
         last = coupling(net, channels)
         return [ActNorm(channels), *([InvertibleConv1x1(channels)] if mixing else []), last]
 
-    return _in_levels(data, steps, step)
-
-
-def _learned_noise(data: Levels, width: int, dropout: float) -> FlowNoise:
-    """Noise whose scale and shift in every bin are a function of the whole x."""
-    encoder = nn.Sequential(nn.Flatten(), MLP(data.dims, width, (width,), dropout), nn.SiLU())
-    last = MLP(width, 2 * data.dims, (), zero_last=True)
-    halves = nn.Unflatten(1, (2 * data.shape[0], *data.shape[1:]))
-    head = nn.Sequential(nn.Dropout(dropout), last, halves)
-    return FlowNoise(encoder, [ConditionalAffine(head)], data)
+    return in_levels(data, steps, step)
 
 
 # --- the systems ----------------------------------------------------------------------------------
@@ -155,7 +105,7 @@ def realnvp(
         net = _conditioner(shape[0], 2 * shape[0], shape[1:], width // 2, dropout)
         layers += [MaskedCoupling(net, checkerboard_mask(shape, first)), ActNorm(shape[0])]
     layers += _glow_layers(data, steps, width, dropout, _affine, mixing=False)
-    return _over_normal(data, layers, marginals, noise_width)
+    return over_normal(data, layers, marginals, noise_width)
 
 
 def glow(
@@ -167,7 +117,7 @@ def glow(
     Note: ``marginals`` and learned noise of ``noise_width`` as in `realnvp`.
     """
     layers = _glow_layers(data, steps, width, dropout, _affine)
-    return _over_normal(data, layers, marginals, noise_width)
+    return over_normal(data, layers, marginals, noise_width)
 
 
 def flowpp(
@@ -182,7 +132,7 @@ def flowpp(
     """
     coupling = partial(_mixture, components, sharpness)
     layers = _glow_layers(data, steps, width, dropout, coupling)
-    return _over_normal(data, layers, marginals, noise_width, noise_dropout)
+    return over_normal(data, layers, marginals, noise_width, noise_dropout)
 
 
 _FIT = dict(clip_norm=1.0, progress=False)

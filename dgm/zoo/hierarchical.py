@@ -237,11 +237,13 @@ _MNIST = Recipe(
          average=0.999, clip_norm=1.0, eval_every=1600, held_out=2000, progress=False),
     warm_and_fit,
 )  # fmt: skip
+_FEW = dict(sides=(1, 7, 7), channels=(16, 4, 4), inner=12)
+_BITS = Recipe(_FEW, _MNIST.fit | dict(warm=600, steps=9600, eval_every=2400), warm_and_fit)
 
 ENTRIES = (
     Entry(bottom_up_vae, "V3", _REZENDE, _TINY_CHAIN),
     Entry(ladder_vae, "V17", _SONDERBY, _TINY_CHAIN),
-    Entry(resnet_vae, "V17", _KINGMA, _TINY_MAPS, {"mnist": _MNIST}),
+    Entry(resnet_vae, "V17", _KINGMA, _TINY_MAPS, {"mnist": _MNIST, "binary_mnist": _BITS}),
     Entry(biva, "V17", _MAALOE, _TINY_MAPS),
     Entry(nvae, "V17", _VAHDAT, _TINY_MAPS),
     Entry(very_deep_vae, "V17", _CHILD, _TINY_MAPS, {"digits": DEEP_DIGITS}),

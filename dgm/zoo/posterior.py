@@ -28,7 +28,8 @@ from dgm.train import Fit, fit
 from dgm.train.jitter import Jitter
 from dgm.vae.gaussian_posterior import GaussianEncoder
 from dgm.vae.vae import VAE
-from dgm.zoo.entry import Entry, Recipe, Tiny, warm_and_fit
+from dgm.zoo import large_vae
+from dgm.zoo.entry import Entry, Recipe, Tiny
 
 CHAPTER = "06_posteriors_and_priors"
 BRANCH = ("explicit", "bound", "latent")
@@ -43,10 +44,7 @@ def gaussian_vae(
     prior: nn.Module | None = None,
     log_std: bool = True,
 ) -> VAE:
-    """VAE, Gaussian posterior: perceptrons and N(0, I), what all rungs of both ladders share.
-
-    ``layers`` go on top of the Gaussian, ``prior`` in the place of N(0, I).
-    """
+    """VAE, Gaussian posterior: perceptrons and N(0, I), under ``layers`` and with a ``prior``."""
     if not isinstance(data, Levels):
         raise ValueError(f"data must be integers as stored (Levels), got {data}")
     hidden, context = (width, width), width // 2
@@ -187,13 +185,20 @@ def sylvester_conv_vae(
     return VAE(data, encoder, SoftmaxDecoder(net, data), _chain_prior(d, 64, 4, dropout))
 
 
+def sylvester_picture_vae(data: Levels, latent_dim: int = 32, width: int = 40, m: int = 16) -> VAE:
+    """VAE of large pictures: Sylvester posterior (m units), autoregressive prior, residual nets."""
+    read, d = nn.Sequential(large_vae.reader(data, 48, width), nn.GELU()), latent_dim
+    bases = (OrthogonalBasis(nn.Linear(48, d * m), d, m) for _ in range(2))
+    start = GaussianEncoder(nn.Linear(48, 2 * d), d, log_std=True)
+    encoder = FlowEncoder(read, start, _sylvester(bases, 48, m))
+    decoder = SoftmaxDecoder(large_vae.painter(data, d, width), data)
+    return VAE(data, encoder, decoder, _chain_prior(d, 64, 4, 0.0))
+
+
 def train_warm(
     model: VAE, dataset: Any, seed: int, steps: int = 2000, warm: int = 400, beta: float = 0.3
 ) -> Fit:
-    """``warm`` steps with a light KL term, so that the codes get used; then the bound itself.
-
-    Jittered pictures in the first 70 %; weights averaged, the best by validation kept.
-    """
+    """``warm`` steps with a light KL term, then the bound; pictures jittered in the first 70 %."""
     model.start_from(dataset.train)
     if isinstance(model.prior, VampPrior):
         model.prior.start_from(dataset.train)
@@ -210,11 +215,7 @@ def train_warm(
 
 _DIGITS = {"digits": Recipe(train=train_warm, seeds=3)}
 _BEST = Recipe(dict(dropout=0.33), dict(steps=2000, warm=300), train_warm, seeds=3)
-_LARGE = dict(steps=30_000, lr=1e-3, eval_every=1000)
-_MNIST = {"mnist": Recipe(dict(latent_dim=32, width=512), _LARGE, scale="gpu")}
-_BINARY = dict(warm=4000, steps=36_000, lr=1e-3, weight_decay=0.01, warmup=200, average=0.999)
-_BINARY |= dict(clip_norm=1.0, eval_every=2000, progress=False)
-_BITS = Recipe(dict(latent_dim=40, width=200, dropout=0.1), _BINARY, warm_and_fit)
+_MNIST, _BINARY = {"mnist": large_vae.GPU}, {"binary_mnist": large_vae.BITS}
 _KINGMA14 = ("Kingma and Welling (2014)", "https://arxiv.org/abs/1312.6114")
 _KINGMA19 = ("Kingma and Welling (2019), section 2.5", "https://arxiv.org/abs/1906.02691")
 _REZENDE = ("Rezende and Mohamed (2015)", "https://arxiv.org/abs/1505.05770")
@@ -231,7 +232,7 @@ def _tiny(**sizes: int) -> Tiny:
 
 
 ENTRIES = (
-    Entry(gaussian_vae, "V4 V20", _KINGMA14, _tiny(), _DIGITS | _MNIST | {"binary_mnist": _BITS}),
+    Entry(gaussian_vae, "V4 V20", _KINGMA14, _tiny(), _DIGITS | _MNIST | _BINARY),
     Entry(log_variance_vae, "V20", _KINGMA14, _tiny(), _DIGITS),
     Entry(full_covariance_vae, "V20", _KINGMA19, _tiny(), _DIGITS),
     Entry(householder_vae, "V20", _TOMCZAK, _tiny(reflections=2), _DIGITS),
@@ -245,4 +246,5 @@ ENTRIES = (
     Entry(flow_prior_vae, "V20", _CHEN, _tiny(n_layers=2, flow_width=8), _DIGITS),
     Entry(autoregressive_prior_vae, "V20", _CHEN, _tiny(prior_width=8), _DIGITS),
     Entry(sylvester_conv_vae, "V20", _BERG, _tiny(n_layers=2), {"digits": _BEST}),
+    Entry(sylvester_picture_vae, "V20", _BERG, large_vae.TINY, {"mnist": large_vae.GREY}),
 )

@@ -7,18 +7,13 @@ that without bias.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from torch import nn
 
-from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
 from dgm.flow.actnorm import ActNorm
-from dgm.flow.dequantize import Dequantize
-from dgm.flow.elementwise import Flatten, Logit
-from dgm.flow.flow import Flow
+from dgm.flow.elementwise import Flatten
 from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.marginal import MarginalLogit
 from dgm.flow.multiscale import Multiscale
 from dgm.residual.block import ResidualBlock
 from dgm.residual.contractive import Contractive, DenseContractive
@@ -27,10 +22,8 @@ from dgm.residual.log_det import DenseLogDet, SeriesLogDet
 from dgm.residual.n_terms import FixedTerms, GeometricTerms
 from dgm.residual.spectral import SpectralConv2d, SpectralLinear, held
 from dgm.residual.unbiased_bound import UnbiasedBound
-from dgm.train import Fit
-from dgm.train.jitter import Jitter
-from dgm.zoo.entry import Entry, Recipe, Tiny, start_and_fit
-from dgm.zoo.flow import _learned_noise
+from dgm.zoo.dequantised import jitter_and_fit, over_normal
+from dgm.zoo.entry import Entry, Recipe, Tiny
 
 CHAPTER = "14_residual_flows"
 BRANCH = ("explicit", "exact", "flow")
@@ -117,16 +110,11 @@ def _density(
     data: Levels | Reals, layers: list[nn.Module], marginals: bool, noise_width: int,
     noise_dropout: float,
 ) -> nn.Module:  # fmt: skip
-    """The layers over a standard normal; of levels behind a logit, dequantised."""
-    base, reals = StandardNormal((data.dims,)), Reals(data.shape)
-    if isinstance(data, Reals):
-        if data.dims > EXACT_DIMS:
-            raise ValueError(f"data of reals must have at most {EXACT_DIMS} entries for an exact "
-                             f"density, got {data.dims}")  # fmt: skip
-        return Flow(layers, base, reals)
-    noise = _learned_noise(data, noise_width, noise_dropout) if noise_width else None
-    first = MarginalLogit(data.shape, data.levels) if marginals else Logit(data.levels)
-    model = Dequantize(Flow([first, *layers], base, reals), data, noise)
+    """`over_normal`, where no log-determinant that is an estimate passes for an exact one."""
+    if isinstance(data, Reals) and data.dims > EXACT_DIMS:
+        raise ValueError(f"data of reals must have at most {EXACT_DIMS} entries for an exact "
+                         f"density, got {data.dims}")  # fmt: skip
+    model = over_normal(data, layers, marginals, noise_width, noise_dropout)
     return model if data.dims <= EXACT_DIMS else UnbiasedBound(model, data)
 
 
@@ -177,14 +165,6 @@ def i_densenet(
     return _density(data, layers, marginals, noise_width, noise_dropout)
 
 
-def jitter_and_fit(
-    model: nn.Module, dataset: Any, seed: int, *, steps: int, shift: float, **settings: Any
-) -> Fit:
-    """`start_and_fit` with pictures that are moved a little in the first 80 % of the steps."""
-    augment = Jitter(dataset.levels, round(0.8 * steps), shift, shift / 3)
-    return start_and_fit(model, dataset, seed, steps=steps, augment=augment, **settings)
-
-
 _DIGITS_FIT = dict(
     clip_norm=1.0, progress=False, steps=800, lr=4e-3, weight_decay=0.1, warmup=50,
     average=0.99, eval_every=400, shift=0.3,
@@ -217,5 +197,6 @@ ENTRIES = (
         i_densenet, "N12",
         ("Perugachi-Diaz, Tomczak and Bhulai (2021)", "https://arxiv.org/abs/2102.02694"),
         Tiny(_IMAGES, dict(blocks=(2,), grown=6, flat=True), std=0.1),
+        dict(digits=Recipe(_ON_DIGITS | dict(grown=58), _DIGITS_FIT, jitter_and_fit, seeds=3)),
     ),
 )  # fmt: skip

@@ -18,6 +18,8 @@
 | `flow.py`           | couplings, masks, a multi-scale stack, noise                    |
 | `energy.py`         | Boltzmann machines and their stacks                             |
 | `jem.py`            | one network for the class and for the picture                   |
+| `deep_energy.py`    | chains that run along with training, a Boltzmann generator      |
+| `diffusion.py`      | a chain of noise and its way back, masks and guesses            |
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
 | `hybrid.py`         | a flow with two outputs, class and style, three codes           |

@@ -22,8 +22,14 @@
 | `turned_domains.py`         | DIVA and a classifier where one angle was never seen               |
 | `judges.py`                 | classifiers of the digits, whose features draws are compared by    |
 | `draws_by_judge.py`         | the draws of every model of large digits, by one judge             |
+| `diffusion_draws.py`        | draws of the diffusion model of large digits, by guidance          |
 | `ring_coverage.py`          | which games visit all modes of a ring                              |
 | `likelihood_or_matching.py` | one continuous flow trained three ways: time, evaluations          |
+| `finishing.py`              | which contrastive trainings finish with nobody to look after them  |
+| `energy_objectives.py`      | one energy in the plane, trained in five ways                      |
+| `long_chains.py`            | an energy of large digits: chains from noise, and log Z            |
+| `joint_or_plain.py`         | one network as a classifier and as a joint energy model            |
+| `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
 `runs.py` is what they share.

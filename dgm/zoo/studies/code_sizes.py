@@ -1,4 +1,4 @@
-"""How many codes should there be? One VQ-VAE on the digits with 4 to 32 codes, three seeds each.
+"""How many codes should there be? One VQ-VAE on the digits with 2 to 32 codes, three seeds each.
 
 ``python -m dgm.zoo.studies.code_sizes`` trains what is not on file yet, fifteen seconds of one core
 each, and keeps the scores only.
@@ -17,7 +17,7 @@ from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
-SIZES = (4, 8, 32)
+SIZES = (2, 4, 8, 16, 32)
 FIT = dict(
     steps=900, lr=4e-3, weight_decay=0.1, average=0.99, shift=0.3, turn=0.1, copies=9, warmup=50,
     prior=dict(steps=250, lr=6e-3, weight_decay=0.3), clip_norm=1.0, progress=False,

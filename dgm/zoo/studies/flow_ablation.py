@@ -16,6 +16,7 @@ from dgm.distribution.support import Levels
 from dgm.flow.coupling import AdditiveCoupling
 from dgm.flow.dequantize import Dequantize
 from dgm.zoo import flow
+from dgm.zoo.dequantised import over_normal
 from dgm.zoo.entry import start_and_fit
 from dgm.zoo.flow import DIGITS_FIT
 from dgm.zoo.studies.runs import read_runs, train_missing
@@ -43,7 +44,7 @@ def coupling_ablation(
     if coupling not in COUPLINGS:
         raise ValueError(f"coupling must be one of {', '.join(COUPLINGS)}, got {coupling!r}")
     layers = flow._glow_layers(kind, (4, 4), 32, dropout, COUPLINGS[coupling], mixing)
-    return flow._over_normal(kind, layers, False, 64 if learned_noise else 0, dropout)
+    return over_normal(kind, layers, False, 64 if learned_noise else 0, dropout)
 
 
 def load() -> list[dict]:
