@@ -19,8 +19,8 @@ from dgm.nets.conv import ImageEncoder
 from dgm.nets.mlp import MLP, ResidualMLP
 from dgm.vae.gaussian_posterior import GaussianEncoder
 from dgm.vae.vae import VAE
+from dgm.zoo.dequantised import over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
-from dgm.zoo.flow import _over_normal
 from dgm.zoo.labelled import train_semi, train_with_labels
 from dgm.zoo.residual import i_densenet, residual_flow
 
@@ -63,7 +63,7 @@ def hybrid_coupling(
         mix = InvertibleConv1x1(size) if mixing else Permute(size)
         net = ResidualMLP(size // 2, size, width, blocks=1, dropout=dropout)
         layers += [ActNorm(size), mix, AffineCoupling(net)]
-    return _with_head(_over_normal(data, layers, False), data, n_classes, weight)
+    return _with_head(over_normal(data, layers, False), data, n_classes, weight)
 
 
 def hybrid_residual(
