@@ -167,15 +167,15 @@ FLOW_FIT = dict(
     average=0.98, eval_every=100,
 )  # fmt: skip
 COUPLING_SIZES = dict(steps=4, width=96, dropout=0.2)
-M2_SIZES = dict(latent_dim=8, width=88, dropout=0.2)
+M2_SIZES = dict(latent_dim=4, width=88, dropout=0.2)
 M2_FIT = dict(
-    share=1.0, warm=200, shift=0.3, turn=0.1, clip_norm=1.0, progress=False, steps=800,
-    batch_size=32, lr=2e-3, weight_decay=0.05, warmup=50, average=0.99, eval_every=400,
+    share=1.0, warm=500, settle=400, shift=0.3, turn=0.1, clip_norm=1.0, progress=False, steps=500,
+    batch_size=32, lr=2e-3, weight_decay=0.05, warmup=50, average=0.99, eval_every=250,
 )  # fmt: skip
-M2_MNIST_SIZES = dict(latent_dim=16, width=240, channels=12, dropout=0.1)
+M2_MNIST_SIZES = dict(latent_dim=10, width=240, channels=12, dropout=0.1)
 M2_MNIST = dict(
-    M2_FIT, n_labels=100, warm=400, settle=600, shift=1.5, turn=0.15, steps=6500, batch_size=32,
-    lr=1e-3, average=0.998, weight_decay=0.01, eval_every=3250, held_out=1000,
+    M2_FIT, n_labels=100, warm=400, settle=1500, shift=1.5, turn=0.15, steps=5500, batch_size=32,
+    lr=1.5e-3, average=0.998, weight_decay=0.01, eval_every=2750, held_out=1000,
 )  # fmt: skip
 _NALISNICK = (
     "Nalisnick, Matsukawa, Teh, Gorur and Lakshminarayanan (2019)",

@@ -25,7 +25,8 @@ FILE = Path(__file__).with_suffix(".json")
 SEEDS, COUNTS = range(3), (20, 50, 100, 300, 1000)
 METHODS = ("M2", "classifier alone", "M1+M2")
 CODES_FIT = M2_FIT | dict(shift=0.0, turn=0.0)  # a code cannot be moved as a picture can
-ALONE = {key: M2_FIT[key] for key in ("steps", "batch_size", "lr", "weight_decay", "warmup")}
+ALONE = {key: M2_FIT[key] for key in ("batch_size", "lr", "weight_decay", "warmup")}
+ALONE["steps"] = M2_FIT["warm"] + M2_FIT["steps"]  # those in which M2 sees labels
 
 
 def load() -> list[dict]:
