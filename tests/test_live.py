@@ -15,6 +15,7 @@ from dgm import data, zoo
 from dgm.distribution.level_table import LevelTable
 from dgm.distribution.support import Levels
 from dgm.linear.noisy_or import NoisyOr
+from dgm.plot.live.atlas import atlas
 from dgm.plot.live.dependence import dependence, moved_probability
 from dgm.plot.live.diagnosis import noisy_or_diagnosis
 from dgm.plot.live.digit import draw_a_digit, page_nats, scribble
@@ -338,6 +339,32 @@ def test_explaining_away_by_keys(open_page, playground):
     assert shown()[0] == "20 %"
 
 
+def small_atlas():
+    families = {
+        "flows": [("λ = <1>", 3.5, 90.0), ("λ = 2", 3.25, 85.0)],
+        "codes": [("α", 2.0, 95.0)],
+    }
+    told = "Three models by bits and accuracy, in two families"
+    return atlas(families, ("bits", "% right"), {"no bits": 97.0}, "An atlas", told).data
+
+
+def test_models_of_an_atlas_are_asked_by_keys_by_hand_and_by_family(open_page):
+    tab = open_page(small_atlas())
+    said = tab.locator(".dgm-said").first
+    assert said.inner_text() == "flows, λ = <1>: 3.50 bits, 90.0 % right."
+    tab.locator(".dgm-plot").press("ArrowRight")
+    assert said.inner_text() == "flows, λ = 2: 3.25 bits, 85.0 % right."
+    box = tab.locator("circle").nth(2).bounding_box()
+    tab.mouse.click(box["x"] + 5, box["y"] + 5)
+    assert said.inner_text() == "codes, α: 2.00 bits, 95.0 % right."
+    tab.get_by_role("button", name="flows").press("Enter")
+    tab.locator(".dgm-plot").press("ArrowLeft")
+    assert said.inner_text().startswith("codes")
+    tab.get_by_role("button", name="codes").click()
+    assert said.inner_text() == "No family is shown."
+    assert tab.locator("text=no bits").count() == 1
+
+
 # --- what they owe every reader -------------------------------------------------------------------
 
 
@@ -351,6 +378,7 @@ def pages():
         "line": flow_1d().data,
         "elbo": elbo_by_hand().data,
         "diagnosis": noisy_or_diagnosis(model, ["<a>", "</script>"], ["c", "d"]).data,
+        "atlas": small_atlas(),
     }
 
 
@@ -404,6 +432,9 @@ def test_stale_weights_leave_a_warning_and_no_figure(playground, monkeypatch):
         (lambda: flow_1d({"a": [(0, 0), (1, -1)]}), "presets"),
         (lambda: flow_1d({"a": [(0, 0), (5, 1)]}), "presets"),
         (lambda: elbo_by_hand(noise=0.0), "noise"),
+        (lambda: atlas({}, ("a", "b"), {}, alt="none"), "families"),
+        (lambda: atlas({"a": [("b", math.nan, 1.0)]}, ("x", "y"), {}, alt="one"), "families"),
+        (lambda: atlas({"a": [("b", 1.0, 1.0)]}, ("x", "y"), {"a": 1.0}, alt="one"), "lines"),
         (lambda: elbo_by_hand(start=(1, 9, 1)), "start"),
         (lambda: noisy_or_diagnosis(NoisyOr(Levels((2,), 2), 2), ["a"], ["b", "c"]), "causes"),
         (lambda: noisy_or_diagnosis(NoisyOr(Levels((1,), 2), 13), "abcdefghijklm", "n"), "causes"),

@@ -376,3 +376,19 @@ def climbed_logits():
     model = zoo.load("jem", "digits")
     made = torch.Generator().manual_seed(0)
     return tiles(model.sample(60, y=torch.arange(60) % 10, generator=made), 17, 10, 48, "energy")
+
+
+@card(
+    "21_hybrid_models",
+    "Five real digits, and beside each the digits 0 to 6 in its style, by a model of 100 labels",
+    ("m2", "binary_mnist"),
+)
+def ten_classes_in_one_style():
+    model, digits = zoo.load("m2", "binary_mnist"), data.load("binary_mnist_test")
+    shown = digits.test[[2, 4, 7, 8, 11]]
+    with torch.no_grad():
+        style = model.style(shown, model.posterior(shown).logits.argmax(1))
+        every = torch.arange(7).repeat(5)
+        made = model.decoded(style.repeat_interleave(7, 0), every).mean
+    rows = torch.cat((shown.float()[:, None], made.view(5, 7, 1, 28, 28)), 1)
+    return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")

@@ -12,6 +12,7 @@
 | `sprites.py`       | sprites with known factors, up to the exact dSprites grid              |
 | `color_sprites.py` | sprites in colour                                                      |
 | `turning.py`       | a molecule that turns in space: pictures whose rotation is known       |
+| `turned_digits.py` | digits turned by known angles: the same task in several domains        |
 | `sequences.py`     | text, synthetic audio with known entropy rate, spoken digits           |
 | `markov.py`        | laws of sequences                                                      |
 | `party.py`         | three sounds to mix: organ, drums, singer                              |

@@ -10,6 +10,7 @@
 | `train.py`       | `python -m dgm.zoo.train 13`: run the recipes of a chapter         |
 | `dequantised.py` | what flows share: levels, the open box, noise, base, jitter        |
 | `matching.py`    | how recipes train continuous flows                                 |
+| `labelled.py`    | how recipes train with labels, all or few                          |
 | `large_vae.py`   | networks and recipes of chapter 06 for 28 by 28 pictures           |
 | `large.py`       | what chapters say of models of 28 by 28 digits                     |
 | `studies/`       | recipes with parts exchanged, of which only the scores are kept    |

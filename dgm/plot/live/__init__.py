@@ -18,4 +18,6 @@
 | `elbo.html`       | its template                                                              |
 | `diagnosis.py`    | `noisy_or_diagnosis`: answer findings, read the causes                    |
 | `diagnosis.html`  | its template                                                              |
+| `atlas.py`        | `atlas`: models as places of two scores, families to show and hide        |
+| `atlas.html`      | its template                                                              |
 """

@@ -22,6 +22,7 @@
 | `diffusion.py`      | a chain of noise and its way back, masks and guesses            |
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
+| `hybrid.py`         | a flow with two outputs, class and style, three codes           |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """

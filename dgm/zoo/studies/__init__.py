@@ -15,6 +15,11 @@
 | `free_bits.py`              | what free bits do for a plain top-down chain                       |
 | `spectral_penalty.py`       | what a penalty on singular values does to a small NVAE             |
 | `negative_phases.py`        | which negatives an RBM learns from, and what a layer above adds    |
+| `hybrid_weights.py`         | hybrid flows of four bodies: accuracy and bits, by lambda          |
+| `class_and_code.py`         | a VAE that also tells the class: accuracy and bits, by alpha       |
+| `label_counts.py`           | how many labels M2 needs, beside its classifier alone              |
+| `few_mnist_labels.py`       | what 100 labels of MNIST are worth to a classifier alone           |
+| `turned_domains.py`         | DIVA and a classifier where one angle was never seen               |
 | `judges.py`                 | classifiers of the digits, whose features draws are compared by    |
 | `draws_by_judge.py`         | the draws of every model of large digits, by one judge             |
 | `diffusion_draws.py`        | draws of the diffusion model of large digits, by guidance          |
