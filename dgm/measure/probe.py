@@ -16,7 +16,7 @@ from torch.nn.functional import one_hot
 
 from dgm.evaluate import linear_probe
 
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse strengths that a probe may choose from
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)  # inverse strengths that a probe may choose from
 RIDGES = tuple(10.0**k for k in range(-3, 5))
 
 

@@ -171,8 +171,8 @@ def scores(
 ) -> dict[str, float]:
     """The whole card of a code: ``encode(x)`` gives (N, D).
 
-    ``train`` and ``test`` hold x and y; ``test`` also ``moved``, the same x moved a little,
-    ``factors`` (N, F), numbers that grow, and ``family`` (N,), one for each class of y.
+    ``train`` and ``test`` hold x and classes y; ``test`` also ``moved``, the same x moved a little,
+    ``factors`` (N, F), numbers that grow, and ``fine`` and ``family`` (N,), classes and theirs.
     """
     with torch.no_grad():
         h, test_h, moved = encode(train["x"]), encode(test["x"]), encode(test["moved"])
@@ -182,7 +182,7 @@ def scores(
         "one entry, one factor": axis_alignment(rows, test["factors"]),
         "sparsity": sparsity(test_h),
         "clusters": silhouette(rows, y),
-        "hierarchy": hierarchy(rows, y, test["family"]),
+        "hierarchy": hierarchy(rows, test["fine"], test["family"]),
         "straight paths": straightness_of_classes(rows, y),
         "invariance": invariance(rows, moved),
         "downstream use": downstream_use(h, train["y"], test_h, y),

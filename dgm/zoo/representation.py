@@ -119,7 +119,7 @@ def train_beside_classes(
 
 _DIGITS = Recipe(
     dict(steps=6, width=128, dropout=0.2, stages=10),
-    dict(steps=1500, batch_size=100, lr=2e-3, weight_decay=0.05, average=0.99, eval_every=250,
+    dict(steps=800, batch_size=100, lr=2e-3, weight_decay=0.05, average=0.99, eval_every=200,
          weight=60.0, shift=0.5, clip_norm=50.0, progress=False),
     train_beside_classes, seeds=3,
 )  # fmt: skip
