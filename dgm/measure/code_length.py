@@ -7,6 +7,7 @@ arXiv:1802.07044, section 3. Needs torch and scikit-learn.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -52,11 +53,11 @@ def prequential_bits(
     if int(y.min()) < 0 or int(y.max()) >= classes:
         raise ValueError(f"y must lie in 0 .. {classes - 1}, got {int(y.min())} .. {int(y.max())}")
     ends = [round(share * len(y)) for share in blocks]
-    if blocks[-1] != 1 or ends[0] < 1 or any(b <= a for a, b in zip(ends, ends[1:], strict=False)):
+    if blocks[-1] != 1 or ends[0] < 1 or any(b <= a for a, b in itertools.pairwise(ends)):
         raise ValueError(f"blocks must rise to 1 and hold a label each, got {tuple(blocks)}")
     (rows,) = standardised(h)
     bits = ends[0] * math.log2(classes)
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in itertools.pairwise(ends):
         log_p = _log_probs(rows[:start], y[:start], rows[start:end], classes, c)
         bits -= log_p.gather(1, y[start:end, None].long()).sum().item() / math.log(2)
     return bits

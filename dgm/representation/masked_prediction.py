@@ -1,4 +1,4 @@
-"""A masked-prediction learner: patches are hidden, and a code of the rest has to say what was there.
+"""A masked-prediction learner: patches are hidden, a code of the rest has to say what was there.
 
 Denoising by masking: Vincent et al. (2008), doi:10.1145/1390156.1390294; He et al. (2022), Masked
 autoencoders, arXiv:2111.06377, section 3; with a law of levels for every hidden pixel, as in

@@ -47,7 +47,8 @@ def described(sprites: Dataset) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     turned = torch.rand(sprites.test.shape, generator=generator) < 0.02
     test = {
-        "x": sprites.test, "y": y[:, 0], "moved": torch.where(turned, 1 - sprites.test, sprites.test),
+        "x": sprites.test, "y": y[:, 0],
+        "moved": torch.where(turned, 1 - sprites.test, sprites.test),
         "factors": y[:, [1, 3, 4]].float(), "fine": y[:, 3] // 2 + 4 * (y[:, 4] // 4),
         "family": y[:, 3] // 4 + 2 * (y[:, 4] // 4),
     }  # fmt: skip
