@@ -347,7 +347,7 @@ def test_the_scorecard_is_all_of_its_functions():
     h, y = blobs(80, 4, 0.1)
     part = {"x": h, "y": y}
     test = part | {"moved": h + 0.01, "factors": h[:, :2], "fine": y, "family": y // 2}
-    found = scorecard.scores(lambda x: x, part, test)
+    found = scorecard.wishes_of(lambda x: x, part, test)
     assert len(found) == 7
     assert found["downstream use"] == 1
     assert found["invariance"] > 0.99

@@ -41,6 +41,7 @@ def layer_outputs(
     if unknown or len(set(names)) < len(names) or not names:
         raise ValueError(f"names must be modules of the model, each once; got {unknown or names}")
 
+    # one hook a module, for as long as run takes
     def catch(name: str) -> Callable:
         def hook(module: nn.Module, given: Any, out: Any) -> None:
             out = out[0] if isinstance(out, tuple | list) else out

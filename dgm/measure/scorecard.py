@@ -166,7 +166,7 @@ def downstream_use(h: Tensor, y: Tensor, test_h: Tensor, test_y: Tensor) -> floa
     return (accuracy - most) / max(1 - most, 1e-12)
 
 
-def scores(
+def wishes_of(
     encode: Callable[[Tensor], Tensor], train: dict[str, Tensor], test: dict[str, Tensor]
 ) -> dict[str, float]:
     """The whole card of a code: ``encode(x)`` gives (N, D).

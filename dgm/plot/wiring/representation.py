@@ -9,6 +9,7 @@ def made_up_tasks() -> Schematic:
         "Contrastive", "Two views of a picture lead through one encoder to features, and through a "
         "head to what the loss compares. The head is thrown away.", heading=True,
     )  # fmt: skip
+    # two views, one encoder
     x = a.node("data", "$x$", 165, 45)
     views = [a.node("data", "view", place, 100, 70) for place in (80, 250)]
     nets = [a.node("network", "encoder", place, 155, 90) for place in (80, 250)]
@@ -19,6 +20,7 @@ def made_up_tasks() -> Schematic:
         a.arrow(view, net)
         a.arrow(net, code)
         a.arrow(code, loss, dashed=True)
+    # holes, a code, what was there
     b = Diagram(
         "Masked", "A picture with hidden patches and the mask lead through an encoder to a code, "
         "and through a decoder to laws of the hidden pixels.", heading=True,

@@ -105,11 +105,12 @@ def trained(name: str, seed: int, dataset: Dataset) -> nn.Module:
     return model.eval()
 
 
-def shown(model: nn.Module, name: str, kept: float = 0.0) -> Callable[[Tensor], Any]:
+def layer_runner(model: nn.Module, name: str, kept: float = 0.0) -> Callable[[Tensor], Any]:
     """What runs all layers of a model on pictures x as stored.
 
     A diffusion model sees them with noise, alpha^2 = ``kept``, always the same for a batch.
     """
+    # what each kind of model is called with
     if name == "spline_flow":
         return lambda x: model.flow(x.float() + 0.5)
     if name == "gaussian_vae":
@@ -133,7 +134,7 @@ def layers_of(model: nn.Module, name: str, dataset: Dataset) -> dict[str, list[T
     """Rows of (train, val, test) by layer; of a diffusion model by layer and share kept."""
     parts, found = (dataset.train, dataset.val, dataset.test), {}
     for kept in KEPT if name == "levels_diffusion" else (0.0,):
-        run = shown(model, name, kept)
+        run = layer_runner(model, name, kept)
         rows = [rows_by_layer(model, run, LAYERS[name], x) for x in parts]
         for layer in LAYERS[name]:
             title = f"{layer} at {kept:g}" if kept else layer
@@ -176,7 +177,7 @@ def likeliest(model: nn.Module, z: Tensor) -> Tensor:
     return model.data.stored(model.likelihood(z).mean + 0.5)
 
 
-def one_run(model: str, seed: int) -> dict:
+def layers_run(model: str, seed: int) -> dict:
     """Train one cell and measure it."""
     digits, name = data.load("digits"), SYSTEMS[model]
     labels = (digits.train_y, digits.val_y, digits.test_y)
@@ -196,7 +197,7 @@ def main() -> None:
     """Train what is missing."""
     cells = [dict(model=model, seed=0) for model in SYSTEMS]
     cells += [dict(model=m, seed=k) for k in SEEDS[1:] for m in SYSTEMS if m not in ONCE]
-    train_missing(FILE, cells, one_run, counts=COUNTS, draws=DRAWS, kept=KEPT)
+    train_missing(FILE, cells, layers_run, counts=COUNTS, draws=DRAWS, kept=KEPT)
 
 
 if __name__ == "__main__":

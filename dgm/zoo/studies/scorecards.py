@@ -17,7 +17,7 @@ from dgm.data.dataset import Dataset
 from dgm.distribution.support import Reals
 from dgm.linear.ica import fastica
 from dgm.linear.pca import PCA
-from dgm.measure.scorecard import scores
+from dgm.measure.scorecard import wishes_of
 from dgm.train import fit
 from dgm.zoo.studies.runs import read_runs, train_missing
 
@@ -37,8 +37,8 @@ def small_sprites() -> Dataset:
     return data.load("sprites", n=4000, size=16)
 
 
-def described(sprites: Dataset) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """What `scores` wants to know: the class is the shape, the hierarchy one of places.
+def sprite_facts(sprites: Dataset) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What `wishes_of` wants to know: the class is the shape, the hierarchy one of places.
 
     Fine classes are eight cells, their families four quadrants; factors that grow are scale, x and
     y; what may leave no trace is one pixel in fifty turned over.
@@ -95,21 +95,21 @@ def ideal(y: Tensor) -> Tensor:
     return torch.cat((shape.float(), y[:, [1, 3, 4]].float()), 1)
 
 
-def one_run(code: str, seed: int) -> dict:
+def card_run(code: str, seed: int) -> dict:
     """Score one code."""
     sprites = small_sprites()
-    train, test = described(sprites)
+    train, test = sprite_facts(sprites)
     if code == "factors":
         known = {"x": ideal(sprites.test_y), "moved": ideal(sprites.test_y)}
         train, test = train | {"x": ideal(sprites.train_y)}, test | known
-        return {"scores": scores(lambda x: x, train, test)}
-    return {"scores": scores(encoder_of(code, seed, sprites), train, test)}
+        return {"scores": wishes_of(lambda x: x, train, test)}
+    return {"scores": wishes_of(encoder_of(code, seed, sprites), train, test)}
 
 
 def main() -> None:
     """Train what is missing."""
     cells = [dict(code=code, seed=seed) for code in CODES for seed in SEEDS]
-    train_missing(FILE, cells, one_run, dims=DIMS, beta=BETA, steps=STEPS)
+    train_missing(FILE, cells, card_run, dims=DIMS, beta=BETA, steps=STEPS)
 
 
 if __name__ == "__main__":
