@@ -392,3 +392,20 @@ def ten_classes_in_one_style():
         made = model.decoded(style.repeat_interleave(7, 0), every).mean
     rows = torch.cat((shown.float()[:, None], made.view(5, 7, 1, 28, 28)), 1)
     return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")
+
+
+@card(
+    "22_representation",
+    "A disc of Gaussian codes, light where they are likely, its two classes wound into spirals",
+)
+def wound_disc():
+    from dgm.representation.winding import Winding
+
+    x = torch.linspace(-4, 4, WIDTH)
+    y = torch.linspace(2.5, -2.5, HEIGHT)
+    wound = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).view(-1, 2)
+    first = (Winding(2, 0.55, stages=1).inverse(wound)[:, 0] > 0).view(HEIGHT, WIDTH, 1).numpy()
+    light = (-wound.square().sum(1) / 5).exp().view(HEIGHT, WIDTH, 1).numpy()
+    ends = [np.array(to_rgb(FAMILY_COLORS[f])) for f in ("flow", "mixture")]
+    night = np.array(to_rgb(NIGHT))
+    return ((night + light * (np.where(first, *ends) - night)) * 255).astype(np.uint8)

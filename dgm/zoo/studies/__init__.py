@@ -29,6 +29,9 @@
 | `energy_objectives.py`      | one energy in the plane, trained in five ways                      |
 | `long_chains.py`            | an energy of large digits: chains from noise, and log Z            |
 | `joint_or_plain.py`         | one network as a classifier and as a joint energy model            |
+| `codes_by_layer.py`         | what every layer of eight models of digits knows of the class      |
+| `mnist_layers.py`           | the same of the stored models of large digits                      |
+| `scorecards.py`             | seven wishes for five codes of sprites                             |
 | `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
