@@ -21,7 +21,10 @@ from dgm.disentanglement.info_gan import InfoGAN
 from dgm.disentanglement.priced_vae import PricedVAE, WeightedKL
 from dgm.zoo.studies import disentangled_sprites as study
 
-_PAIR, _GAP = "information_is_that_of_every_pair", "the_gap_is_between_codes_and_not_between_factors"
+_PAIR, _GAP = (
+    "information_is_that_of_every_pair",
+    "the_gap_is_between_codes_and_not_between_factors",
+)
 _GRID = "metrics_of_the_exact_grid_are_those_of_the_study"
 _CRITIC = "each_player_of_the_critic_gets_its_own_gradient"
 _BATCH = "a_batch_estimates_the_total_correlation"
@@ -125,9 +128,7 @@ def the_hinge_is_not_squared(patch):
 
 def the_reach_is_that_of_the_first_group(patch):
     right = interventional.robustness_table
-    patch.setattr(
-        interventional, "robustness_table", lambda z, f, q=0.99: right(z, f.flip(1), q)
-    )
+    patch.setattr(interventional, "robustness_table", lambda z, f, q=0.99: right(z, f.flip(1), q))
     return "robustness_is_the_reach_that_is_left"
 
 

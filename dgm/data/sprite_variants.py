@@ -1,7 +1,7 @@
 """Sprites with something that is no factor: noise around them, or a colour at random.
 
-The variants of Locatello et al. (2019), arXiv:1811.12359, appendix H, with bits for grey values: the
-likelihood stays that of independent bits.
+The variants of Locatello et al. (2019), arXiv:1811.12359, appendix H, with bits for grey values:
+the likelihood stays that of independent bits.
 """
 
 import torch

@@ -6,7 +6,6 @@ unlabeled observations, arXiv:1711.00848, eqs. 4-7. Needs torch only.
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 

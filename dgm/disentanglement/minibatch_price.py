@@ -6,7 +6,6 @@ those of its appendix C.2 (stratified), which leave no constant behind. Needs to
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 

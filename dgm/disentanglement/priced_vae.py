@@ -1,7 +1,7 @@
 """A VAE whose code has a price: the bound stays what it is, the loss pays for more than its KL.
 
-The family of Locatello et al. (2019), arXiv:1811.12359, section 3: log p(x|z) less a price of q(z|x)
-and of what the codes of many x look like together. Needs torch only.
+The family of Locatello et al. (2019), arXiv:1811.12359, section 3: log p(x|z) less a price of
+q(z|x) and of what the codes of many x look like together. Needs torch only.
 """
 
 import math

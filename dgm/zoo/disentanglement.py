@@ -40,7 +40,8 @@ def _plain(data: Levels | Reals, latent_dim: int, width: int) -> VAE:
         raise ValueError(f"data must need at most {MOST_LOGITS} logits, got shape {data.shape}")
     read = nn.Sequential(nn.Flatten(), MLP(data.dims, 2 * d, hidden))
     net = MLP(d, data.dims * values, hidden)
-    if isinstance(data, Reals):
+    if isinstance(data, Reals):  # it starts narrow: a wide one has no need of a code
+        torch.nn.init.constant_(net[-1].bias[data.dims :], -4.0)
         decoder = NormalDecoder(net, data, floor=1e-3)
     else:
         decoder = (BernoulliDecoder if levels == 2 else SoftmaxDecoder)(net, data)
@@ -108,7 +109,7 @@ def info_gan(
 
 
 def fit_codes(model: nn.Module, dataset: Any, seed: int, **settings: Any) -> Fit:
-    """`fit` without a choice by validation: a price that looks at the batch is no held-out score."""
+    """`fit` without a choice by validation: a price of the batch is no held-out score."""
     if hasattr(model, "start_from"):
         model.start_from(dataset.train)
     return fit(model, dataset.train, seed=seed, progress=False, **settings)

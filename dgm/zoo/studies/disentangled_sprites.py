@@ -22,7 +22,6 @@ from dgm.data.sprites import SpriteGrid
 from dgm.disentanglement.dci import dci
 from dgm.disentanglement.information_scores import modularity, mutual_information_gap
 from dgm.disentanglement.interventional import interventional_robustness
-from dgm.disentanglement.minibatch_price import log_aggregate
 from dgm.disentanglement.separated_attribute import separated_attribute_predictability
 from dgm.disentanglement.shared_factor_scores import beta_vae_score, factor_vae_score
 from dgm.disentanglement.total_correlation import gaussian_total_correlation
