@@ -1,7 +1,7 @@
 """InfoGAN of the sprites, three seeds: what its reader's codes score, beside those of VAEs.
 
-``python -m dgm.zoo.studies.read_back`` trains what is not on file, a minute and a half of one core
-each, and keeps the metrics of the reader's codes; of seed 0 the weights too,
+``python -m dgm.zoo.studies.read_back`` trains what is not on file, a minute of one core each, and
+keeps the metrics of the reader's codes; of seed 0 the weights too,
 ``read_back.safetensors``.
 """
 
@@ -20,7 +20,7 @@ from dgm.zoo.weights import read_weights, save_weights, unpacked
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 SIZES = dict(n_codes=5, n_noise=8, penalty=1.0)
-FIT = dict(steps=4000, batch_size=64, lr=2e-3, schedule="cosine", eval_every=500)
+FIT = dict(steps=2000, batch_size=64, lr=2e-3, schedule="cosine", eval_every=500)
 
 
 def load() -> list[dict]:
