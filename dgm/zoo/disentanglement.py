@@ -133,18 +133,18 @@ def fit_game(model: nn.Module, dataset: Any, seed: int, **settings: Any) -> Fit:
 
 _TINY = Tiny(Levels((1, 2, 2), 3), dict(latent_dim=2, width=8), std=0.1)
 _SPRITES = dict(batch_size=64, lr=2e-3, warmup=100, eval_every=1000)
-_HELD = dict(capacity=16.0, rise=7500, gamma=40.0, weight=0.25)
+_HELD = dict(capacity=16.0, rise=4500, gamma=40.0, weight=0.25)
 
 ENTRIES = (
     Entry(
         beta_vae, "V6 R8 D1",
         ("Higgins et al. (2017)", "https://openreview.net/forum?id=Sy2fzU9gl"), _TINY,
-        {"sprites": Recipe(dict(), _SPRITES | dict(steps=6000), fit_codes)},
+        {"sprites": Recipe(dict(), _SPRITES | dict(steps=3000), fit_codes)},
     ),
     Entry(
         annealed_vae, "V8", ("Burgess et al. (2018)", "https://arxiv.org/abs/1804.03599"),
         Tiny(Levels((1, 2, 2), 3), dict(latent_dim=2, width=8, rise=3), std=0.1),
-        {"sprites": Recipe(_HELD, _SPRITES | dict(steps=10_000), fit_codes)},
+        {"sprites": Recipe(_HELD, _SPRITES | dict(steps=6000), fit_codes)},
     ),
     Entry(
         factor_vae, "V7", ("Kim and Mnih (2018)", "https://arxiv.org/abs/1802.05983"),

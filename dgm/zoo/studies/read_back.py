@@ -20,7 +20,7 @@ from dgm.zoo.weights import read_weights, save_weights, unpacked
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
 SIZES = dict(n_codes=5, n_noise=8, penalty=1.0)
-FIT = dict(steps=2000, batch_size=64, lr=2e-3, schedule="cosine", eval_every=500)
+FIT = dict(steps=1500, batch_size=64, lr=2e-3, schedule="cosine", eval_every=500)
 
 
 def load() -> list[dict]:
