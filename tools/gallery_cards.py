@@ -17,7 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from dgm import data, zoo
+from dgm.data.sprites import SpriteGrid
 from dgm.diffusion.ddim import DDIM
+from dgm.plot.correlations import traversals
 from dgm.plot.tree import FAMILY_COLORS
 
 WIDTH, HEIGHT = 480, 300  # pixels
@@ -392,3 +394,18 @@ def ten_classes_in_one_style():
         made = model.decoded(style.repeat_interleave(7, 0), every).mean
     rows = torch.cat((shown.float()[:, None], made.view(5, 7, 1, 28, 28)), 1)
     return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")
+
+
+@card(
+    "23_disentanglement",
+    "Sprites, a row for each entry of a code: along the row that entry moves and no other",
+    ("annealed_vae", "sprites"),
+)
+def entries_that_move():
+    model, grid = zoo.load("annealed_vae", "sprites"), SpriteGrid((3, 4, 9, 8, 8), 32, False)
+    with torch.no_grad():
+        kl = model.posterior(grid[torch.arange(0, 6912, 7)]).unit_kl().mean(0)
+        z = model.posterior(grid[grid.index(torch.tensor([[1, 3, 1, 4, 4]]))]).mean[0]
+        used, values = kl.argsort(descending=True)[:4].tolist(), torch.linspace(-2, 2, 8)
+        moved = traversals(lambda z: 100 * model.likelihood(z).mean, z, used, values)
+    return tiles(moved.movedim(0, 1).flatten(0, 1).round(), 101, 8, 60, "latent")
