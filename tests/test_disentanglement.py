@@ -61,7 +61,7 @@ def noise(d, seed=1):
     return lambda f: torch.randn(len(f), d, generator=made).double()
 
 
-def scores(encode, counts, n=6000, n_test=3000):
+def scores(encode, counts, n=3000, n_test=1500):
     """The seven metrics."""
     f = factors_of(counts, n + n_test)
     z = encode(f)
@@ -201,7 +201,7 @@ def a_batch_estimates_the_total_correlation():
     log_var = torch.full_like(x, math.log(0.1))
     z = x + 0.1**0.5 * torch.randn_like(x)
     exact = correlation.equal_correlation_nats(0.95 * 0.9)
-    whole = minibatch_price.minibatch_total_correlation(z[:3000], x[:3000], log_var[:3000], 3000)
+    whole = minibatch_price.minibatch_total_correlation(z[:1500], x[:1500], log_var[:1500], 1500)
     assert abs(whole.mean().item() - exact) < 0.07
     parts = [
         minibatch_price.minibatch_total_correlation(z[i], x[i], log_var[i], 4000).mean()
@@ -214,8 +214,8 @@ def a_batch_estimates_the_total_correlation():
     log_q = law.log_prob(z[:3, None]).sum(2)
     weights = torch.full((3, 3), 0.45).double().fill_diagonal_(0.1)
     torch.testing.assert_close(joint, (log_q.exp() * weights).sum(1).log())
-    density = minibatch_price.log_aggregate(z[:3000], x[:3000], log_var[:3000], 3000)[1]
-    normal = torch.distributions.Normal(0, 1).log_prob(z[:3000])
+    density = minibatch_price.log_aggregate(z[:1500], x[:1500], log_var[:1500], 1500)[1]
+    normal = torch.distributions.Normal(0, 1).log_prob(z[:1500])
     assert (density - normal).abs().mean() < 0.06
 
 
