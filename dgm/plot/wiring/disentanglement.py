@@ -22,7 +22,7 @@ def priced_code() -> Schematic:
     d.arrow(z, decoder)
     d.arrow(decoder, likelihood)
     # the price
-    price = d.node("step", "price of the batch's codes", 225, 205, 190)
+    price = d.node("step", "price of the batch", 225, 205, 190)
     total = d.node("step", "loss = weight × price − log $p(x|z)$", 165, 280, 260)
     d.arrow(z, price, via=[(314, 40), (314, 160)])
     d.arrow(price, total)
