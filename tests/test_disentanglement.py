@@ -368,7 +368,7 @@ def the_parts_of_the_kl_add_up():
     contract.moved(model, 0.05)
     found = study.rates(model, 200)
     parts = found["information"] + found["tc"] + found["marginal"]
-    at = study.pictures()
+    at = study.all_sprites()
     kl = model.posterior(at.train[at.order[:200]]).kl().mean().item()
     assert abs(parts - kl) < 0.15 * kl + 0.1, (parts, kl)
     assert found["information"] <= math.log(6912) + 0.01
@@ -376,7 +376,7 @@ def the_parts_of_the_kl_add_up():
 
 
 def sprites_of_every_variant_show_the_same_factors():
-    at = study.pictures()
+    at = study.all_sprites()
     x = at.train[at.order[:200]]
     noisy, coloured = sprite_variants.noisy(x, 0.1), sprite_variants.coloured(x)
     assert noisy.shape == x.shape

@@ -14,7 +14,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-AT_ONCE = 1 << 18  # codes in memory
+CODES_AT_ONCE = 1 << 18  # codes in memory
 
 
 def _checked_counts(counts: tuple[int, ...], **numbers: int) -> None:
@@ -56,7 +56,7 @@ def beta_vae_score(
     """
     _checked_counts(counts, n_train=n_train, n_test=n_test, batch=batch)
     made, points, answers = torch.Generator().manual_seed(seed), [], []
-    rows = max(1, AT_ONCE // (2 * batch))
+    rows = max(1, CODES_AT_ONCE // (2 * batch))
     for part in torch.arange(n_train + n_test).split(rows):
         # pairs that agree in one factor
         n = len(part) * batch
@@ -107,7 +107,7 @@ def factor_vae_score(
     # which code stands still, batch after batch
     votes = torch.zeros(2, len(spread), len(counts))  # of training and test
     for half, n in enumerate((n_train, n_test)):
-        for part in torch.arange(n).split(max(1, AT_ONCE // batch)):
+        for part in torch.arange(n).split(max(1, CODES_AT_ONCE // batch)):
             factors, which = _still(counts, len(part), batch, made)
             codes = encode(factors.flatten(0, 1)).view(len(part), batch, -1)
             pair = (stillest_codes(codes, spread), which)

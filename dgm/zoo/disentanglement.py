@@ -33,7 +33,7 @@ BRANCH = ("explicit", "bound", "latent")
 MOST_LOGITS = 20_000
 
 
-def _plain(data: Levels | Reals, latent_dim: int, width: int) -> VAE:
+def _perceptron_vae(data: Levels | Reals, latent_dim: int, width: int) -> VAE:
     """A VAE of perceptrons: a coin for each bit, a table for each level, a Gaussian for reals."""
     d = min(latent_dim, data.dims) if isinstance(data, Reals) else latent_dim
     hidden, levels = (width, width), getattr(data, "levels", 2)
@@ -55,7 +55,7 @@ def beta_vae(
     weight: float = 1.0,
 ) -> PricedVAE:  # fmt: skip
     """beta-VAE: every nat of the KL costs beta nats."""
-    return PricedVAE(_plain(data, latent_dim, width), WeightedKL(beta), weight)
+    return PricedVAE(_perceptron_vae(data, latent_dim, width), WeightedKL(beta), weight)
 
 
 def annealed_vae(
@@ -64,7 +64,7 @@ def annealed_vae(
 ) -> PricedVAE:  # fmt: skip
     """Annealed VAE: the KL is held at a capacity that rises for the first ``rise`` steps."""
     price = AnnealedCapacity(capacity, max(rise, 1), gamma)
-    return PricedVAE(_plain(data, latent_dim, width), price, weight)
+    return PricedVAE(_perceptron_vae(data, latent_dim, width), price, weight)
 
 
 def factor_vae(
@@ -72,7 +72,7 @@ def factor_vae(
     critic_width: int = 64, weight: float = 1.0,
 ) -> PricedVAE:  # fmt: skip
     """FactorVAE: total correlation by a critic, which learns beside the VAE."""
-    vae = _plain(data, latent_dim, width)
+    vae = _perceptron_vae(data, latent_dim, width)
     hidden = (critic_width, critic_width)
     critic = MLP(vae.encoder.latent_dim, 1, hidden, activation=nn.LeakyReLU)
     return PricedVAE(vae, CriticPrice(critic, gamma), weight)
@@ -83,7 +83,9 @@ def tc_vae(
     n_examples: int = 5000, weight: float = 1.0,
 ) -> PricedVAE:  # fmt: skip
     """beta-TCVAE: total correlation estimated from the batch."""
-    return PricedVAE(_plain(data, latent_dim, width), MinibatchPrice(beta, n_examples), weight)
+    return PricedVAE(
+        _perceptron_vae(data, latent_dim, width), MinibatchPrice(beta, n_examples), weight
+    )
 
 
 def dip_vae(
@@ -92,7 +94,7 @@ def dip_vae(
 ) -> PricedVAE:  # fmt: skip
     """DIP-VAE: the covariance of means (I) or of samples (II) drawn to the identity."""
     price = CovariancePrice(off_diagonal, diagonal, sampled)
-    return PricedVAE(_plain(data, latent_dim, width), price, weight)
+    return PricedVAE(_perceptron_vae(data, latent_dim, width), price, weight)
 
 
 def info_gan(

@@ -59,7 +59,7 @@ def load() -> list[dict]:
 
 
 @functools.cache
-def pictures() -> SimpleNamespace:
+def all_sprites() -> SimpleNamespace:
     """All sprites in the order of the grid, their factors, and a random order of them."""
     grid = SpriteGrid(COUNTS, SIZE, closed=False)
     numbers = torch.arange(len(grid))
@@ -76,13 +76,13 @@ def built(objective: str, strength: float) -> nn.Module:
     sizes = more | {name: strength, "weight": WEIGHT}
     if builder == "dip_vae":  # ten times as much for the variances of I, as in the study
         sizes["diagonal"] = strength * (1.0 if sizes.get("sampled") else 10.0)
-    return getattr(disentanglement, builder)(pictures().kind, **sizes)
+    return getattr(disentanglement, builder)(all_sprites().kind, **sizes)
 
 
 @torch.no_grad()
 def encoded(model: nn.Module, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Means, one sample, and log variances of the codes of all sprites, (6912, d) each."""
-    q = model.posterior(pictures().train)
+    q = model.posterior(all_sprites().train)
     made = torch.Generator().manual_seed(seed)
     return q.mean, q.rsample(generator=made), q.log_var
 
@@ -93,7 +93,7 @@ def rates(model: nn.Module, n: int = 500) -> dict[str, float]:
     KL = I(x; z) + TC + sum_j KL(q(z_j) || p(z_j)), q(z) the mean of q(z|x) over all sprites.
     """
     # the bound
-    at = pictures()
+    at = all_sprites()
     with evaluate.measuring(model, 0):
         parts = [model.terms(x) for x in at.train.split(1000)]
     found = {k: torch.cat([p[k] for p in parts]).mean().item() for k in parts[0]}
@@ -118,7 +118,7 @@ def rates(model: nn.Module, n: int = 500) -> dict[str, float]:
 
 def metrics(mean: Tensor) -> dict[str, float]:
     """The seven metrics of means (6912, d), and DCI's other two scores."""
-    at = pictures()
+    at = all_sprites()
     few, rest = at.order[:2000], at.order[2000:4000]
     train = (mean[few], at.factors[few], mean[rest], at.factors[rest])
 
@@ -141,7 +141,7 @@ def metrics(mean: Tensor) -> dict[str, float]:
 
 def downstream(mean: Tensor) -> dict[str, float]:
     """Test accuracy, averaged over the factors, of logistic regression and of boosted trees."""
-    at, found = pictures(), {}
+    at, found = all_sprites(), {}
     test = at.order[-HELD_OUT:]
     z = (mean - mean.mean(0)) / mean.std(0).clamp_min(1e-3)
     for name, make in (("LR", functools.partial(LogisticRegression, C=10.0)), ("GBT", TREES)):
@@ -160,11 +160,11 @@ def train_codes(objective: str, strength: float, seed: int) -> tuple[nn.Module, 
     """A trained model of one cell, and the seconds that it took."""
     runtime.seed(seed)
     begun, model = time.process_time(), built(objective, strength)
-    disentanglement.fit_codes(model, pictures(), seed, **FIT)
+    disentanglement.fit_codes(model, all_sprites(), seed, **FIT)
     return model, time.process_time() - begun
 
 
-def one_run(objective: str, strength: float, seed: int) -> dict:
+def one_sprite_run(objective: str, strength: float, seed: int) -> dict:
     """Train one cell and score it."""
     model, seconds = train_codes(objective, strength, seed)
     begun = time.process_time()
@@ -186,7 +186,7 @@ def main() -> None:
         for strength in strengths
         if seed < 2 or objective in THRICE
     ]
-    train_missing(FILE, cells, one_run, fit=FIT, counts=COUNTS, size=SIZE)
+    train_missing(FILE, cells, one_sprite_run, fit=FIT, counts=COUNTS, size=SIZE)
 
 
 if __name__ == "__main__":

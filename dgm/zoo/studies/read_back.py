@@ -13,7 +13,7 @@ from torch import nn
 
 from dgm import evaluate, runtime
 from dgm.zoo import disentanglement
-from dgm.zoo.studies.disentangled_sprites import metrics, pictures
+from dgm.zoo.studies.disentangled_sprites import all_sprites, metrics
 from dgm.zoo.studies.runs import read_runs, train_missing
 from dgm.zoo.weights import read_weights, save_weights, unpacked
 
@@ -30,22 +30,22 @@ def load() -> list[dict]:
 
 def trained() -> nn.Module:
     """The model of seed 0, in eval mode."""
-    model = disentanglement.info_gan(pictures().kind, **SIZES)
+    model = disentanglement.info_gan(all_sprites().kind, **SIZES)
     model.load_state_dict(unpacked(read_weights(FILE.with_suffix(".safetensors"))[0]))
     return model.eval()
 
 
 @torch.no_grad()
-def one_run(seed: int) -> dict:
+def one_reading(seed: int) -> dict:
     """Train one seed and score it; ``unread`` are the nats missing about its own codes."""
     runtime.seed(seed)
-    model, begun = disentanglement.info_gan(pictures().kind, **SIZES), time.process_time()
+    model, begun = disentanglement.info_gan(all_sprites().kind, **SIZES), time.process_time()
     with torch.enable_grad():
-        disentanglement.fit_game(model, pictures(), seed, **FIT)
+        disentanglement.fit_game(model, all_sprites(), seed, **FIT)
     seconds = time.process_time() - begun
     if seed == 0:
         save_weights(model, FILE.with_suffix(".safetensors"), seconds=round(seconds, 1))
-    found = metrics(model.codes(pictures().train))
+    found = metrics(model.codes(all_sprites().train))
     with evaluate.measuring(model, 0):
         found["unread"] = model.unread(4000).mean().item()
     return {name: round(value, 4) for name, value in found.items()} | {"seconds": round(seconds, 1)}
@@ -53,7 +53,7 @@ def one_run(seed: int) -> dict:
 
 def main() -> None:
     """Train what is missing."""
-    train_missing(FILE, [dict(seed=seed) for seed in SEEDS], one_run, sizes=SIZES, fit=FIT)
+    train_missing(FILE, [dict(seed=seed) for seed in SEEDS], one_reading, sizes=SIZES, fit=FIT)
 
 
 if __name__ == "__main__":
