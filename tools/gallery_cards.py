@@ -17,7 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from dgm import data, zoo
+from dgm.data.sprites import SpriteGrid
 from dgm.diffusion.ddim import DDIM
+from dgm.plot.correlations import traversals
 from dgm.plot.tree import FAMILY_COLORS
 
 WIDTH, HEIGHT = 480, 300  # pixels
@@ -409,3 +411,15 @@ def wound_disc():
     ends = [np.array(to_rgb(FAMILY_COLORS[f])) for f in ("flow", "mixture")]
     night = np.array(to_rgb(NIGHT))
     return ((night + light * (np.where(first, *ends) - night)) * 255).astype(np.uint8)
+    "23_disentanglement",
+    "Sprites, a row for each entry of a code: along the row that entry moves and no other",
+    ("annealed_vae", "sprites"),
+)
+def entries_that_move():
+    model, grid = zoo.load("annealed_vae", "sprites"), SpriteGrid((3, 4, 9, 8, 8), 32, False)
+    with torch.no_grad():
+        kl = model.posterior(grid[torch.arange(0, 6912, 7)]).unit_kl().mean(0)
+        z = model.posterior(grid[grid.index(torch.tensor([[1, 3, 1, 4, 4]]))]).mean[0]
+        used, values = kl.argsort(descending=True)[:4].tolist(), torch.linspace(-2, 2, 8)
+        moved = traversals(lambda z: 100 * model.likelihood(z).mean, z, used, values)
+    return tiles(moved.movedim(0, 1).flatten(0, 1).round(), 101, 8, 60, "latent")

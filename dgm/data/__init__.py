@@ -11,6 +11,7 @@
 | `shipped.py`       | real pictures that come with the package, in embedded/                 |
 | `sprites.py`       | sprites with known factors, up to the exact dSprites grid              |
 | `color_sprites.py` | sprites in colour                                                      |
+| `sprite_variants.py` | sprites among noise, sprites in a random colour                      |
 | `turning.py`       | a molecule that turns in space: pictures whose rotation is known       |
 | `turned_digits.py` | digits turned by known angles: the same task in several domains        |
 | `sequences.py`     | text, synthetic audio with known entropy rate, spoken digits           |

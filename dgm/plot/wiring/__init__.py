@@ -24,6 +24,7 @@
 | `residual.py`       | one step three times, a dense block                             |
 | `hybrid.py`         | a flow with two outputs, class and style, three codes           |
 | `representation.py` | two made-up tasks                                               |
+| `disentanglement.py` | where the price of a code is taken                             |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """
