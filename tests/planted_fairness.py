@@ -39,7 +39,7 @@ def _features(patch, w_factor, scale):
 
     def init(psi, *args, **options):
         right(psi, *args, **options)
-        psi.w *= w_factor(psi.width)
+        psi.w *= w_factor(args[2])
 
     def forward(psi, z):
         return scale(len(psi.turn)) * torch.cos(z @ psi.w + psi.turn)

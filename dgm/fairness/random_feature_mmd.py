@@ -65,8 +65,8 @@ class RandomFeatures(nn.Module):
         Columns D of z.
     n_features : int
         R.
-    width : float, optional
-        Of the kernel; D where not given.
+    width : float or tuple of float, optional
+        Of the kernel; D where not given. Several share the features: the kernel is their mean.
     seed : int
         Of w and b.
 
@@ -77,16 +77,20 @@ class RandomFeatures(nn.Module):
     (0.5, 0.5)
     """
 
-    def __init__(self, dims: int, n_features: int = 256, width: float | None = None, seed: int = 0):
+    def __init__(
+        self, dims: int, n_features: int = 256, width: float | tuple[float, ...] | None = None,
+        seed: int = 0,
+    ):  # fmt: skip
         super().__init__()
         for name, size in (("dims", dims), ("n_features", n_features)):
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {size!r}")
-        self.width = float(dims) if width is None else float(width)
-        if not 0 < self.width < math.inf:
+        widths = width if isinstance(width, tuple) else (dims if width is None else width,)
+        if not widths or not all(0 < each < math.inf for each in widths):
             raise ValueError(f"width must be finite and above 0, got {width}")
+        of_each = torch.tensor(widths, dtype=torch.float32).repeat(n_features)[:n_features]
         made = torch.Generator().manual_seed(seed)
-        w = torch.randn(dims, n_features, generator=made) * math.sqrt(2 / self.width)
+        w = torch.randn(dims, n_features, generator=made) * (2 / of_each).sqrt()
         turn = 2 * math.pi * torch.rand(n_features, generator=made)
         self.register_buffer("w", w, persistent=False)
         self.register_buffer("turn", turn, persistent=False)

@@ -56,7 +56,7 @@ def fair_vae(
     code_decoder = NormalDecoder(
         MLP(style_dim + n_classes, 2 * d, (width,)), Reals((d,)), floor=1e-2
     )
-    penalty = GroupMMD(RandomFeatures(d, n_features), n_groups)
+    penalty = GroupMMD(RandomFeatures(d, n_features, (d, d / 10)), n_groups)
     return FairVAE(
         data, groups, labels, encoder, classifier, style_encoder, code_decoder,
         _fair_decoder(data, d + n_groups, width), StandardNormal((style_dim,)), penalty, strength,

@@ -26,7 +26,9 @@ SEEDS, TABLES = range(3), ("known", "census")
 STRENGTHS = (0.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 ADVERSARIES = {"linear": linear_adversary, "deep": deep_adversary}
 ADVERSARY_STRENGTH = 20.0
-SIZES = dict(latent_dim=6, style_dim=2, width=64, label_weight=5.0)
+SIZES = dict(latent_dim=6, style_dim=2, width=64)
+LABEL_WEIGHTS = {"known": 5.0, "census": 20.0}
+BINS = 20
 FIT = dict(
     clip_norm=5.0, progress=False, steps=700, batch_size=256, lr=2e-3, weight_decay=1e-3,
     warmup=20, average=0.99,
@@ -44,10 +46,11 @@ def table_of(name: str) -> SensitiveTable:
     return known_bias(6000) if name == "known" else census()
 
 
-def train_fair(table: SensitiveTable, penalty: str, strength: float, seed: int) -> nn.Module:
-    """A fair VAE of all training rows with their labels, in eval mode."""
+def train_fair(name: str, penalty: str, strength: float, seed: int) -> nn.Module:
+    """A fair VAE of all training rows of a table with their labels, in eval mode."""
+    table = table_of(name)
     runtime.seed(seed)
-    model = fair_vae(table.kind, strength=strength, **SIZES)
+    model = fair_vae(table.kind, strength=strength, label_weight=LABEL_WEIGHTS[name], **SIZES)
     if penalty in ADVERSARIES:
         model.penalty = ADVERSARIES[penalty](model.encoder.latent_dim)
     if hasattr(model.decoder, "start_from"):
@@ -84,12 +87,21 @@ def of_group(codes: dict, table: SensitiveTable, seed: int = 0) -> dict[str, dic
     return found
 
 
+def answers(codes: dict, table: SensitiveTable) -> list[list[float]]:
+    """Share of test rows of each group by the boosted probe's P(s = 1 | code), in equal bins."""
+    fresh = boosted_probe().fit(codes["train"].numpy(), table.train_s.numpy())
+    chance = torch.as_tensor(fresh.predict_proba(codes["test"].numpy()))[:, 1]
+    of_group = [chance[table.test_s == k] for k in (0, 1)]
+    return [(torch.histc(c, BINS, 0, 1) / len(c)).tolist() for c in of_group]
+
+
 def one_run(table: str, penalty: str, strength: float, seed: int) -> dict:
     """Train one cell and measure it."""
     rows = table_of(table)
-    model = train_fair(rows, penalty, strength, seed)
+    model = train_fair(table, penalty, strength, seed)
     codes = drawn_codes(model, rows)
     found = {"task": of_task(codes, rows), "group": of_group(codes, rows)}
+    found["histogram"] = answers(codes, rows)
     with torch.no_grad():
         found["nats"] = -model.elbo(rows.test, rows.test_s).mean().item()
         if penalty in ADVERSARIES:
@@ -99,7 +111,15 @@ def one_run(table: str, penalty: str, strength: float, seed: int) -> dict:
 
 def _rounded(found: dict) -> dict:
     """Four decimals, for the file."""
-    return {k: _rounded(v) if isinstance(v, dict) else round(v, 4) for k, v in found.items()}
+    kept = {}
+    for name, value in found.items():
+        if isinstance(value, dict):
+            kept[name] = _rounded(value)
+        elif isinstance(value, list):
+            kept[name] = [[round(share, 3) for share in row] for row in value]
+        else:
+            kept[name] = round(value, 4)
+    return kept
 
 
 def main() -> None:
@@ -114,7 +134,7 @@ def main() -> None:
             dict(table="known", penalty=p, strength=ADVERSARY_STRENGTH, seed=seed)
             for p in ADVERSARIES
         ]
-    train_missing(FILE, cells, one_run, sizes=SIZES, fit=FIT)
+    train_missing(FILE, cells, one_run, sizes=SIZES, fit=FIT, label_weights=LABEL_WEIGHTS)
 
 
 if __name__ == "__main__":
