@@ -428,9 +428,12 @@ def test_fair_codes_leave_out_the_entries_named():
     model = flexible_model().eval()
     x = torch.randint(3, (4, 2))
     mean = model.posterior(x).mean
-    assert torch.equal(model.fair_codes(x), mean)
-    assert torch.equal(model.fair_codes(x, without=(1,)), mean[:, [0, 1, 2, 4]])
-    assert torch.equal(model.fair_codes(x, without=(2, 0)), mean[:, [0, 1, 3]])
+    assert torch.equal(model.fair_codes(x, means=True), mean)
+    assert torch.equal(model.fair_codes(x, without=(1,), means=True), mean[:, [0, 1, 2, 4]])
+    assert torch.equal(model.fair_codes(x, without=(2, 0), means=True), mean[:, [0, 1, 3]])
+    made = torch.Generator().manual_seed
+    drawn = model.fair_codes(x, without=(0,), generator=made(1))
+    assert torch.equal(drawn, model.posterior(x).rsample(generator=made(1))[:, [0, 1, 3, 4]])
 
 
 def test_a_penalty_counts_every_pair_and_no_group_that_is_absent():
@@ -511,6 +514,8 @@ def test_unfair_sprites_lean_as_documented():
     assert torch.equal(right.long(), d.train_y)
     ink = d.train.double().sum((1, 2, 3))
     assert ink[d.train_a[:, 0] == 1].mean() > 1.5 * ink[d.train_a[:, 0] == 0].mean()
+    low = d.train[:, 0, 8:].double().sum((1, 2)) > d.train[:, 0, :8].double().sum((1, 2))
+    assert torch.equal(low.long(), d.train_a[:, 1])
     assert not torch.equal(d.train, unfair_sprites(6000, lean=1.5, seed=1).train)
 
 

@@ -11,7 +11,7 @@ from dgm.data.dataset import check_at_least, check_positive
 from dgm.data.sprites import SpriteGrid
 from dgm.distribution.support import Levels
 
-UNFAIR_COUNTS = (2, 4, 6, 8, 8)  # squares and ellipses, four sizes, six turns, 8 by 8 places
+UNFAIR_COUNTS = (3, 4, 6, 8, 8)  # three shapes, four sizes, six turns, 8 by 8 places
 
 
 def unfair_sprites(
@@ -19,7 +19,7 @@ def unfair_sprites(
 ) -> SensitiveTable:
     """n sprites to train on, n // 4 to validate, n // 2 to test; bits (1, size, size).
 
-    Attributes a: (large, ellipse); the task y: in the right half. The chance of the right half is
+    Attributes a: (large, low); the task y: in the right half. The chance of the right half is
     the logistic function of lean (a_1 - 1/2) + lean (a_2 - 1/2), a_1 and a_2 are fair and
     independent coins; all else is uniform. s is a_1.
 
@@ -39,9 +39,9 @@ def unfair_sprites(
     chance = torch.sigmoid(lean * (a - 0.5).sum(1))
     y = (torch.rand(total, generator=made) < chance).long()
     # all other factors are uniform
-    within = [torch.randint(k, (total,), generator=made) for k in (2, 6, 4, 8)]
-    factors = torch.stack(
-        (a[:, 1], 2 * a[:, 0] + within[0], within[1], 4 * y + within[2], within[3]), 1
-    )
+    within = [torch.randint(k, (total,), generator=made) for k in (3, 2, 6, 4, 4)]
+    shape, finer_size, turn, across, down = within
+    columns = (shape, 2 * a[:, 0] + finer_size, turn, 4 * y + across, 4 * a[:, 1] + down)
+    factors = torch.stack(columns, 1)
     parts = sensitive_parts(grid.draw(factors), a[:, 0], y, a, sizes)
-    return SensitiveTable(**parts, kind=Levels((1, size, size), 2), attributes=("large", "ellipse"))
+    return SensitiveTable(**parts, kind=Levels((1, size, size), 2), attributes=("large", "low"))

@@ -36,12 +36,12 @@ class FlexiblyFairVAE(nn.Module):
         p(z, b).
     critic : nn.Module
         (z, b) to one logit (B, 1).
-    attribute_weight, independence : float
-        alpha and gamma, in ``loss`` alone.
+    attribute_weight, independence, beta : float
+        alpha, gamma, and the weight of the KL term, in ``loss`` alone.
 
     Notes
     -----
-    Own methods: ``fair_codes``, ``permuted``, ``dependence``.
+    Own methods: ``fair_codes``, ``permuted``, ``dependence``, ``critic_loss``.
 
     Examples
     --------
@@ -56,10 +56,11 @@ class FlexiblyFairVAE(nn.Module):
     def __init__(
         self, data: object, attributes: object, encoder: nn.Module, decoder: nn.Module,
         prior: nn.Module, critic: nn.Module, attribute_weight: float = 1.0,
-        independence: float = 1.0,
+        independence: float = 1.0, beta: float = 1.0,
     ):  # fmt: skip
         super().__init__()
-        for name, v in (("attribute_weight", attribute_weight), ("independence", independence)):
+        weights = dict(attribute_weight=attribute_weight, independence=independence, beta=beta)
+        for name, v in weights.items():
             if not 0 <= v < math.inf:
                 raise ValueError(f"{name} must be finite and at least 0, got {v!r}")
         if attributes.dims >= encoder.latent_dim:
@@ -68,7 +69,7 @@ class FlexiblyFairVAE(nn.Module):
             )
         self.data, self.attributes = data, attributes
         self.encoder, self.decoder, self.prior, self.critic = encoder, decoder, prior, critic
-        self.attribute_weight, self.independence = attribute_weight, independence
+        self.attribute_weight, self.independence, self.beta = attribute_weight, independence, beta
 
     # --- the three laws ---------------------------------------------------------------------------
 
@@ -82,18 +83,23 @@ class FlexiblyFairVAE(nn.Module):
         return self.decoder(codes)
 
     @torch.no_grad()
-    def fair_codes(self, x: Tensor, without: Sequence[int] = ()) -> Tensor:
-        """Means of q(z, b|x) without the b_j of the attributes named, (B, d - their number).
+    def fair_codes(
+        self, x: Tensor, without: Sequence[int] = (), *, means: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Draws of q(z, b|x) without the b_j of the attributes named, (B, d - their number).
 
-        Which attributes count as sensitive is said here, when the code is used.
+        Which attributes count as sensitive is said here, when the code is used. The penalty looks
+        at draws: means of q tell what its noise would hide, so ``means`` is for measuring that.
         """
         named, n = set(without), self.attributes.dims
         if not named <= set(range(n)):
             raise ValueError(f"without must name attributes 0 .. {n - 1}, got {sorted(named)}")
-        mean = self.posterior(x).mean
-        first = mean.shape[1] - n
-        kept = [i for i in range(mean.shape[1]) if i - first not in named]
-        return mean[:, kept]
+        q = self.posterior(x)
+        codes = q.mean if means else q.rsample(generator=generator)
+        first = codes.shape[1] - n
+        kept = [i for i in range(codes.shape[1]) if i - first not in named]
+        return codes[:, kept]
 
     # --- bounds -----------------------------------------------------------------------------------
 
@@ -135,9 +141,9 @@ class FlexiblyFairVAE(nn.Module):
         return functional_call(self.critic, fixed, (codes,))[:, 0]
 
     def loss(self, x: Tensor, a: Tensor | None = None) -> Tensor:
-        """-elbo + attribute_weight -log p(a|b) + independence T + the critic's loss, (B,)."""
+        """beta kl - reconstruction + alpha -log p(a|b) + gamma T + the critic's loss, (B,)."""
         codes, terms = self._drawn(x)
-        loss = terms["kl"] - terms["reconstruction"]
+        loss = self.beta * terms["kl"] - terms["reconstruction"]
         if a is not None:
             a = self.attributes.check(a, "a", trusted=self.training)
             if len(a) != len(codes):
@@ -146,9 +152,16 @@ class FlexiblyFairVAE(nn.Module):
             each = binary_cross_entropy_with_logits(b, a.to(b), reduction="none")
             loss = loss + self.attribute_weight * each.sum(1)
         loss = loss + self.independence * self.dependence(codes)
+        return loss + self.critic_loss(codes)
+
+    def critic_loss(self, codes: Tensor) -> Tensor:
+        """Cross-entropy of telling codes from permuted ones (B,), nats twice; moves the critic only.
+
+        At its best the critic's logit is the log ratio that `dependence` is after.
+        """
         fixed = codes.detach()
         real, mixed = self.critic(fixed)[:, 0], self.critic(self.permuted(fixed))[:, 0]
-        return loss + softplus(-real) + softplus(mixed)
+        return softplus(-real) + softplus(mixed)
 
     # --- in and out -------------------------------------------------------------------------------
 
