@@ -23,7 +23,7 @@ from dgm.zoo.studies.runs import read_runs, train_missing
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS, TABLES = range(3), ("known", "census")
-STRENGTHS = (0.0, 30.0, 100.0, 170.0, 300.0, 1000.0)
+STRENGTHS = (0.0, 100.0, 170.0, 300.0, 1000.0)
 ADVERSARIES = {"linear": linear_adversary, "deep": deep_adversary}
 ADVERSARY_STRENGTH = 20.0
 SIZES = dict(latent_dim=6, style_dim=2, width=64)
