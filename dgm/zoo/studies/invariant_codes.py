@@ -42,7 +42,9 @@ def three_codes_of(kind: Levels, n_domains: int, n_classes: int = 10) -> DIVA:
         net = MLP(kind.dims, 2 * LATENT, (WIDTH, WIDTH), DROPOUT)
         return GaussianEncoder(nn.Sequential(nn.Flatten(), net), LATENT)
 
-    decoder = SoftmaxDecoder(MLP(3 * LATENT, kind.dims * kind.levels, (WIDTH, WIDTH), DROPOUT), kind)
+    decoder = SoftmaxDecoder(
+        MLP(3 * LATENT, kind.dims * kind.levels, (WIDTH, WIDTH), DROPOUT), kind
+    )
     priors = (
         LabelGaussians(Levels((), n_domains), LATENT), StandardNormal((LATENT,)),
         LabelGaussians(Levels((), n_classes), LATENT),
