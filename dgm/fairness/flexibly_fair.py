@@ -155,7 +155,7 @@ class FlexiblyFairVAE(nn.Module):
         return loss + self.critic_loss(codes)
 
     def critic_loss(self, codes: Tensor) -> Tensor:
-        """Cross-entropy of telling codes from permuted ones (B,), nats twice; moves the critic only.
+        """Cross-entropy of telling codes from permuted ones (B,), nats; moves the critic only.
 
         At its best the critic's logit is the log ratio that `dependence` is after.
         """

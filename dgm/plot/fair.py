@@ -24,7 +24,7 @@ def knows_and_needs(
     chance : accuracy of always naming the larger class, for the task and for the secret.
     """
     ax = ax or plt.subplots(figsize=(6.4, 0.95 * len(rows) + 0.9))[1]
-    for k, (name, pair) in enumerate(rows.items()):
+    for k, pair in enumerate(rows.values()):
         for j, (shares, color, low) in enumerate(zip(pair, (TASK, SECRET), chance, strict=True)):
             y, mean = k + 0.22 * (2 * j - 1), float(np.mean(shares))
             ax.barh(y, mean - low, left=low, height=0.36, color=color)
@@ -97,7 +97,7 @@ def answers_frame(
         xlabel="probe's chance of group 1", ylabel="share of its group", ylim=(0, 1), xlim=(0, 1)
     )
     left.legend(loc="upper right")
-    for row, (name, value) in enumerate(numbers.items()):
+    for row, value in enumerate(numbers.values()):
         right.barh(row, value, color=(TASK, SECRET, COLORS[3], COLORS[2])[row % 4])
         right.text(value + 0.02, row, f"{value:.2f}", va="center")
     right.set(yticks=range(len(numbers)), yticklabels=list(numbers), xlim=(0, 1.15))

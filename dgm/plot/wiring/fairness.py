@@ -27,8 +27,8 @@ def _fair_draws() -> Diagram:
 def _fair_reads() -> Diagram:
     d = Diagram(
         "How it reads",
-        "The encoder sees x and the group s and gives z1. From z1 alone a classifier guesses y, and "
-        "a second encoder with y gives z2. A penalty compares the codes of the groups.",
+        "The encoder sees x and the group s and gives z1. From z1 alone a classifier guesses y; a "
+        "second encoder with y gives z2. A penalty compares the codes of the groups.",
         heading=True,
     )
     # who sees what
@@ -36,7 +36,7 @@ def _fair_reads() -> Diagram:
     encoder = d.node("network", "$q(z_1 | x, s)$", 135, 120, 120)
     guess = d.node("network", "$q(y | z_1)$", 55, 200, 96)
     style = d.node("network", "$q(z_2 | z_1, y)$", 185, 200, 124)
-    penalty = d.node("step", "are the groups'\ncodes alike?", 270, 120, 110)
+    penalty = d.node("step", "groups' codes\nalike?", 270, 120, 110)
     for a, b in ((x, encoder), (s, encoder), (encoder, guess), (encoder, style)):
         d.arrow(a, b)
     d.arrow(encoder, penalty)

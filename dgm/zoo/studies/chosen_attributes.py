@@ -1,7 +1,7 @@
 """A flexibly fair VAE of unfair sprites: attributes are chosen when the code is used.
 
-``python -m dgm.zoo.studies.chosen_attributes`` trains what is not on file, half a minute of one core
-each. Task and attributes are read off codes without the entries of the attributes named.
+``python -m dgm.zoo.studies.chosen_attributes`` trains what is not on file, half a minute of one
+core each. Task and attributes are read off codes without the entries of the attributes named.
 """
 
 from itertools import product

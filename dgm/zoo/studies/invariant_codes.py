@@ -1,7 +1,7 @@
 """What the three codes of DIVA know of class and domain, by fresh and strong probes, three seeds.
 
-``python -m dgm.zoo.studies.invariant_codes`` trains what is not on file, some fifteen seconds of one
-core each: DIVA of the 8 by 8 digits turned by six angles, all of them seen.
+``python -m dgm.zoo.studies.invariant_codes`` trains what is not on file, some fifteen seconds
+of one core each: DIVA of the 8 by 8 digits turned by six angles, all of them seen.
 """
 
 from pathlib import Path
