@@ -459,6 +459,8 @@ def test_features_are_seeded_and_follow_the_model():
 
 def test_draws_take_group_and_class():
     model = fair_model()
+    with torch.no_grad():
+        model.code_decoder.net[0].weight *= 8  # so that a class makes a difference
     made = torch.Generator().manual_seed
     ones = torch.ones(400, dtype=torch.long)
     first = model.sample(400, s=ones, y=ones, generator=made(0))

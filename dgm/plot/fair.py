@@ -30,7 +30,7 @@ def knows_and_needs(
             ax.barh(y, mean - low, left=low, height=0.36, color=color)
             ax.plot(shares, [y] * len(shares), "o", color=INK, markersize=3)
             word = ("task", "secret")[j]
-            ax.text(max(mean, low) + 0.008, y, f"{word} {mean:.0%}", color=color, va="center")
+            ax.text(max(*shares, low) + 0.01, y, f"{word} {mean:.0%}", color=color, va="center")
             ax.plot([low, low], [y - 0.2, y + 0.2], color=INK, linewidth=2)
     lows = (min(chance) - 0.03, 1.0)
     ax.set(yticks=range(len(rows)), yticklabels=list(rows), xlim=lows, ylim=(len(rows) - 0.5, -0.5))
