@@ -171,8 +171,8 @@ class FlexiblyFairVAE(nn.Module):
         n = self.data.count(n)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
-        codes = self.prior.sample(max(n, 1), generator=generator)
-        x = self.likelihood(codes).sample(generator=generator)
+        z_and_b = self.prior.sample(max(n, 1), generator=generator)
+        x = self.likelihood(z_and_b).sample(generator=generator)
         for module, training in modes:
             module.training = training
         return x[:n]

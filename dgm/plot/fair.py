@@ -67,6 +67,7 @@ def threshold_frame(
 ) -> Figure:  # fmt: skip
     """Densities of merit in two groups, what lies above a threshold of each, and three numbers."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.7), width_ratios=(3, 2))
+    # group 0 upwards, group 1 downwards
     for k, (shape, at) in enumerate(zip(shapes, t, strict=True)):
         color, sign = COLORS[k], 1 - 2 * k
         left.plot(merit, sign * shape, color=color)
@@ -75,6 +76,7 @@ def threshold_frame(
         left.plot([at, at], [0, sign * 0.36], color=INK, linestyle="--", linewidth=1.5)
         left.text(-3.9, sign * 0.24, f"group {k}", color=color, va="center")
     left.set(ylim=(-0.4, 0.4), xlim=(-4, 4), yticks=[], xlabel="merit m (filled: yes)")
+    # the numbers
     names = ("accuracy", "parity", "odds")
     for row, name in enumerate(names):
         right.barh(row, outcome[name], color=(TASK, SECRET, COLORS[3])[row])

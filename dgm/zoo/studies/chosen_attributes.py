@@ -63,7 +63,7 @@ def train_flexible(table: SensitiveTable, independence: float, seed: int) -> nn.
     return model.eval()
 
 
-def read_codes(
+def read_choice(
     model: nn.Module, table: SensitiveTable, without: tuple[int, ...], means: bool = False
 ) -> dict:
     """Accuracy of a fresh probe of the task, its parity gap for each attribute, and their leaks."""
@@ -87,8 +87,8 @@ def one_cell(independence: float, seed: int) -> dict:
     """Train one cell and read its codes."""
     table = unfair_sprites()
     model = train_flexible(table, independence, seed)
-    found = {"choices": [read_codes(model, table, without) for without in WITHOUT]}
-    found["means"] = read_codes(model, table, WITHOUT[-1], means=True)
+    found = {"choices": [read_choice(model, table, without) for without in WITHOUT]}
+    found["means"] = read_choice(model, table, WITHOUT[-1], means=True)
     with torch.no_grad():
         found["nats"] = round(-model.elbo(table.test).mean().item(), 3)
     return found

@@ -24,7 +24,7 @@ FILE = Path(__file__).with_suffix(".json")
 SEEDS, TABLES = range(3), ("known", "census")
 STRENGTHS = {"known": (0.0, 100.0, 300.0, 1000.0), "census": (0.0, 100.0, 300.0)}
 ADVERSARIES = {"linear": linear_adversary, "deep": deep_adversary}
-ADVERSARY_STRENGTH = 20.0
+ADVERSARY_STRENGTH, ADVERSARY_RATE = 8.0, 1e-3
 SIZES = dict(latent_dim=6, style_dim=2, width=64)
 LABEL_WEIGHTS = {"known": 5.0, "census": 20.0}
 BINS = 20
@@ -55,7 +55,8 @@ def train_fair(name: str, penalty: str, strength: float, seed: int) -> nn.Module
     if hasattr(model.decoder, "start_from"):
         model.decoder.start_from(table.train)
     rows = (table.train, table.train_s, table.train_y)
-    fit(model, rows, seed=seed, **FIT)
+    rate = dict(lr=ADVERSARY_RATE) if penalty in ADVERSARIES else {}  # the game needs small steps
+    fit(model, rows, seed=seed, **FIT | rate)
     return model.eval()
 
 
@@ -94,7 +95,7 @@ def answers(codes: dict, table: SensitiveTable) -> list[list[float]]:
     return [(torch.histc(c, BINS, 0, 1) / len(c)).tolist() for c in of_group]
 
 
-def one_run(table: str, penalty: str, strength: float, seed: int) -> dict:
+def fair_run(table: str, penalty: str, strength: float, seed: int) -> dict:
     """Train one cell and measure it."""
     rows = table_of(table)
     model = train_fair(table, penalty, strength, seed)
@@ -134,7 +135,15 @@ def main() -> None:
             dict(table="known", penalty=p, strength=ADVERSARY_STRENGTH, seed=seed)
             for p in ADVERSARIES
         ]
-    train_missing(FILE, cells, one_run, sizes=SIZES, fit=FIT, label_weights=LABEL_WEIGHTS)
+    train_missing(
+        FILE,
+        cells,
+        fair_run,
+        sizes=SIZES,
+        fit=FIT,
+        label_weights=LABEL_WEIGHTS,
+        adversary_rate=ADVERSARY_RATE,
+    )
 
 
 if __name__ == "__main__":
