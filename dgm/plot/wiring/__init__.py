@@ -25,6 +25,7 @@
 | `hybrid.py`         | a flow with two outputs, class and style, three codes           |
 | `representation.py` | two made-up tasks                                               |
 | `disentanglement.py` | where the price of a code is taken                             |
+| `fairness.py`       | codes beside a group, a code for each attribute                 |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """
