@@ -392,3 +392,15 @@ def ten_classes_in_one_style():
         made = model.decoded(style.repeat_interleave(7, 0), every).mean
     rows = torch.cat((shown.float()[:, None], made.view(5, 7, 1, 28, 28)), 1)
     return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")
+
+
+@card(
+    "24_fair_and_invariant",
+    "Unfair sprites: large and low ones stand in the right half more often than the others",
+)
+def unfair_pictures():
+    from dgm.data.unfair_sprites import unfair_sprites
+
+    sprites = unfair_sprites(64, size=24)
+    order = (2 * sprites.train_a[:40].sum(1) + sprites.train_y[:40]).argsort(stable=True)
+    return tiles(sprites.train[:40][order], 2, 8, 60, "latent")
