@@ -423,3 +423,12 @@ def entries_that_move():
         used, values = kl.argsort(descending=True)[:4].tolist(), torch.linspace(-2, 2, 8)
         moved = traversals(lambda z: 100 * model.likelihood(z).mean, z, used, values)
     return tiles(moved.movedim(0, 1).flatten(0, 1).round(), 101, 8, 60, "latent")
+    "24_fair_and_invariant",
+    "Unfair sprites: large and low ones stand in the right half more often than the others",
+)
+def unfair_pictures():
+    from dgm.data.unfair_sprites import unfair_sprites
+
+    sprites = unfair_sprites(64, size=24)
+    order = (2 * sprites.train_a[:40].sum(1) + sprites.train_y[:40]).argsort(stable=True)
+    return tiles(sprites.train[:40][order], 2, 8, 60, "latent")

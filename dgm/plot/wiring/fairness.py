@@ -51,16 +51,13 @@ def named_codes() -> Schematic:
         "attribute; a critic looks for ties between all of them; whoever uses the code leaves out "
         "the entries of the attributes that he calls sensitive.",
     )
-    # the codes
-    x = d.node("data", "$x$", 160, 30)
-    z = d.node("latent", "$z$", 60, 105, 60)
-    first, second = d.node("latent", "$b_1$", 160, 105, 50), d.node("latent", "$b_2$", 260, 105, 50)
-    # what is asked of them
-    a1, a2 = d.node("data", "$a_1$", 160, 185, 50), d.node("data", "$a_2$", 260, 185, 50)
-    critic = d.node("network", "critic: tied?", 60, 185, 104)
+    # the codes, and who compares them
+    x = d.node("data", "$x$", 156, 30)
+    z = d.node("latent", "$z$", 50, 105, 60)
+    first = d.node("latent", "$b_1$ tells $a_1$", 156, 105, 100)
+    second = d.node("latent", "$b_2$ tells $a_2$", 272, 105, 100)
+    critic = d.node("network", "critic: are the parts tied?", 156, 185, 280)
     for node in (z, first, second):
         d.arrow(x, node)
-    d.arrow(first, a1)
-    d.arrow(second, a2)
-    d.arrow(z, critic)
+        d.arrow(node, critic)
     return panels(d)
