@@ -134,7 +134,7 @@ _SMALL = dict(width=6, features=5)
 ENTRIES = (
     Entry(
         wound_flow, "F10", _HYVARINEN,
-        Tiny(Reals((6,)), dict(steps=2, width=7, turns=0.1, stages=2), std=0.1),
+        Tiny(Levels((1, 2, 2), 4), dict(steps=2, width=7, turns=0.03, stages=2), std=0.1),
         {"digits": _DIGITS}, branch=FLOW,
     ),
     Entry(contrastive, "F10 R10", _CHEN, Tiny(Levels((1, 4, 4), 5), _SMALL | dict(projected=3))),
