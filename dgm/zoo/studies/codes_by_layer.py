@@ -30,7 +30,7 @@ FILE = Path(__file__).with_suffix(".json")
 SEEDS = (0, 1, 2)
 COUNTS, DRAWS = (10, 20, 50, 100, 200, 500, 1000), 5
 KEPT = (0.99, 0.9, 0.6, 0.3)  # shares alpha^2 of the picture that a diffusion model is shown
-LEARNERS = {  # sizes and settings of what is trained here, chosen on seed 0 and validation digits
+LEARNERS = {  # sizes and settings of what is trained here; steps by the time there was
     "contrastive": (
         dict(width=48, features=64, projected=32, temperature=0.2, shift=0.7, turn=0.2, noise=0.1),
         dict(steps=300, batch_size=128, lr=2e-3, weight_decay=0.02, progress=False),

@@ -28,7 +28,7 @@ def load() -> list[dict]:
     return read_runs(FILE)
 
 
-def trained() -> nn.Module:
+def trained_info_gan() -> nn.Module:
     """The model of seed 0, in eval mode."""
     model = disentanglement.info_gan(all_sprites().kind, **SIZES)
     model.load_state_dict(unpacked(read_weights(FILE.with_suffix(".safetensors"))[0]))
