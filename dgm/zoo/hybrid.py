@@ -21,7 +21,7 @@ from dgm.vae.gaussian_posterior import GaussianEncoder
 from dgm.vae.vae import VAE
 from dgm.zoo.dequantised import over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
-from dgm.zoo.labelled import train_semi, train_with_labels
+from dgm.zoo.labelled import train_semi
 from dgm.zoo.residual import i_densenet, residual_flow
 
 CHAPTER = "21_hybrid_models"
@@ -188,11 +188,6 @@ ENTRIES = (
     Entry(
         hybrid_coupling, "N14 F3", _NALISNICK,
         Tiny(Levels((1, 2, 2), 4), dict(n_classes=3, steps=2, width=8), std=0.1),
-        dict(
-            digits=Recipe(
-                COUPLING_SIZES | dict(weight=1 / 64), FLOW_FIT, train_with_labels, seeds=3
-            )
-        ),
         branch=EXACT,
     ),
     Entry(
