@@ -411,6 +411,9 @@ def wound_disc():
     ends = [np.array(to_rgb(FAMILY_COLORS[f])) for f in ("flow", "mixture")]
     night = np.array(to_rgb(NIGHT))
     return ((night + light * (np.where(first, *ends) - night)) * 255).astype(np.uint8)
+
+
+@card(
     "23_disentanglement",
     "Sprites, a row for each entry of a code: along the row that entry moves and no other",
     ("annealed_vae", "sprites"),
@@ -423,6 +426,9 @@ def entries_that_move():
         used, values = kl.argsort(descending=True)[:4].tolist(), torch.linspace(-2, 2, 8)
         moved = traversals(lambda z: 100 * model.likelihood(z).mean, z, used, values)
     return tiles(moved.movedim(0, 1).flatten(0, 1).round(), 101, 8, 60, "latent")
+
+
+@card(
     "24_fair_and_invariant",
     "Unfair sprites: large and low ones stand in the right half more often than the others",
 )

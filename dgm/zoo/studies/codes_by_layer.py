@@ -121,6 +121,7 @@ def layer_runner(model: nn.Module, name: str, kept: float = 0.0) -> Callable[[Te
         return lambda x: model.decoder(model.encode(x))
     if name != "levels_diffusion":
         return model
+    # a diffusion model, at one level of noise
 
     def noisy(x: Tensor) -> Tensor:
         u, gamma = model.data.scaled(x), torch.full((len(x),), kept).logit().neg()
