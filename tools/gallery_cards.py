@@ -423,7 +423,7 @@ def entries_that_move():
     with torch.no_grad():
         kl = model.posterior(grid[torch.arange(0, 6912, 7)]).unit_kl().mean(0)
         z = model.posterior(grid[grid.index(torch.tensor([[1, 3, 1, 4, 4]]))]).mean[0]
-        used, values = kl.argsort(descending=True)[:4].tolist(), torch.linspace(-2, 2, 8)
+        used, values = kl.argsort(descending=True)[:5].tolist(), torch.linspace(-2, 2, 8)
         moved = traversals(lambda z: 100 * model.likelihood(z).mean, z, used, values)
     return tiles(moved.movedim(0, 1).flatten(0, 1).round(), 101, 8, 60, "latent")
 
