@@ -69,13 +69,13 @@ def all_sprites() -> SimpleNamespace:
     )
 
 
-def built(objective: str, strength: float) -> nn.Module:
-    """An untrained model of one cell."""
+def built(objective: str, strength: float, kind: Levels | None = None) -> nn.Module:
+    """An untrained model of one cell, of the sprites or of variants of this ``kind``."""
     builder, name, more, _ = CELLS[objective]
     sizes = more | {name: strength, "weight": WEIGHT}
     if builder == "dip_vae":  # ten times as much for the variances of I, as in the study
         sizes["diagonal"] = strength * (1.0 if sizes.get("sampled") else 10.0)
-    return getattr(disentanglement, builder)(all_sprites().kind, **sizes)
+    return getattr(disentanglement, builder)(kind or all_sprites().kind, **sizes)
 
 
 @torch.no_grad()
