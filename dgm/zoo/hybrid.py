@@ -198,8 +198,8 @@ ENTRIES = (
     ),
     Entry(
         hybrid_vae, "V19",
-        ("Tomczak (2021), Likelihood and representation learning",
-         "https://jmtomczak.github.io/deebmed.html"),
+        ("Tomczak (2022), Deep Generative Modeling",
+         "https://doi.org/10.1007/978-3-030-93158-2"),
         Tiny(_SMALL_IMAGE, dict(n_classes=3, latent_dim=2, width=8), std=0.1),
     ),
     Entry(
