@@ -46,6 +46,21 @@ def _small(data: Levels | Reals) -> tuple[int, ...]:
     return data.shape
 
 
+def flat_couplings(
+    data: Levels | Reals, steps: int, width: int, dropout: float, mixing: bool = True
+) -> list[nn.Module]:
+    """Couplings of perceptrons over all entries at once, a matrix or a reversal before each."""
+    size = data.dims
+    if size % 2 or len(_small(data)) not in (1, 3):
+        raise ValueError(f"data must be vectors or images of an even size, got shape {data.shape}")
+    layers = [Flatten(data.shape)] if len(data.shape) == 3 else []
+    for _ in range(data.count(steps, "steps", least=1)):
+        mix = InvertibleConv1x1(size) if mixing else Permute(size)
+        net = ResidualMLP(size // 2, size, width, blocks=1, dropout=dropout)
+        layers += [ActNorm(size), mix, AffineCoupling(net)]
+    return layers
+
+
 def hybrid_coupling(
     data: Levels | Reals, n_classes: int = 10, steps: int = 4, width: int = 64,
     dropout: float = 0.0, mixing: bool = True, weight: float = 1.0,
@@ -55,14 +70,7 @@ def hybrid_coupling(
     ``mixing`` puts an invertible matrix over all entries (a 1x1 convolution of one place) before
     each coupling; without it the entries are reversed.
     """
-    size = data.dims
-    if size % 2 or len(_small(data)) not in (1, 3):
-        raise ValueError(f"data must be vectors or images of an even size, got shape {data.shape}")
-    layers = [Flatten(data.shape)] if len(data.shape) == 3 else []
-    for _ in range(data.count(steps, "steps", least=1)):
-        mix = InvertibleConv1x1(size) if mixing else Permute(size)
-        net = ResidualMLP(size // 2, size, width, blocks=1, dropout=dropout)
-        layers += [ActNorm(size), mix, AffineCoupling(net)]
+    layers = flat_couplings(data, steps, width, dropout, mixing)
     return _with_head(over_normal(data, layers, False), data, n_classes, weight)
 
 

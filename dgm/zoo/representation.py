@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
 from dgm import evaluate
 from dgm.distribution.support import Levels, Reals
-from dgm.flow.actnorm import ActNorm
-from dgm.flow.coupling import AffineCoupling
-from dgm.flow.elementwise import Flatten
-from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.nets.mlp import MLP, ResidualMLP
+from dgm.hybrid.hybrid_flow import HybridBound
+from dgm.nets.mlp import MLP
 from dgm.nets.smooth_conv import SmoothConvNet
 from dgm.representation.contrastive import ContrastiveLearner
 from dgm.representation.masked_prediction import MaskedPrediction
@@ -24,6 +20,8 @@ from dgm.train import Fit, fit
 from dgm.train.jitter import Jitter
 from dgm.zoo.dequantised import over_normal
 from dgm.zoo.entry import Entry, Recipe, Tiny
+from dgm.zoo.hybrid import flat_couplings
+from dgm.zoo.weights import rounded, unpacked
 
 CHAPTER = "22_representation"
 BRANCH = ("code", "contrast")
@@ -38,17 +36,8 @@ def wound_flow(
 
     The last layer moves no probability: equal weights give equal log p(x) for every ``turns``.
     """
-    size = data.dims
-    if size % 2 or size > 256 or len(data.shape) not in (1, 3):
-        raise ValueError(
-            f"data must be vectors or images of an even number of up to 256 entries, "
-            f"got shape {data.shape}"
-        )
-    layers = [Flatten(data.shape)] if len(data.shape) == 3 else []
-    for _ in range(data.count(steps, "steps", least=1)):
-        net = ResidualMLP(size // 2, size, width, blocks=1, dropout=dropout)
-        layers += [ActNorm(size), InvertibleConv1x1(size), AffineCoupling(net)]
-    return over_normal(data, [*layers, Winding(size, turns, stages)], False)
+    layers = flat_couplings(data, steps, width, dropout)
+    return over_normal(data, [*layers, Winding(data.dims, turns, stages)], False)
 
 
 def _pictures(data: Levels | Reals) -> tuple[int, ...]:
@@ -86,22 +75,6 @@ def masked_prediction(
 # --- how the flow is trained ----------------------------------------------------------------------
 
 
-class _WithClasses(nn.Module):
-    """A dequantised flow with a linear classifier of its code, for training alone."""
-
-    def __init__(self, model: nn.Module, classes: int, weight: float):
-        super().__init__()
-        self.model, self.data, self.weight = model, model.data, weight
-        self.head = nn.Linear(model.data.dims, classes)
-
-    def loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """-bound on log P(x) - weight * log p(y | z), (B,) nats of both."""
-        v, log_q = self.model.dequantize(x)
-        z, log_det = self.model.flow(v)
-        nats = log_q - self.model.flow.base.log_prob(z) - log_det
-        return nats + self.weight * cross_entropy(self.head(z), y, reduction="none")
-
-
 def train_beside_classes(
     model: nn.Module, dataset: Any, seed: int, *, weight: float, shift: float, **settings: Any
 ) -> Fit:
@@ -112,15 +85,17 @@ def train_beside_classes(
     """
     augment = Jitter(dataset.levels, round(0.8 * settings["steps"]), shift, shift / 3)
     pairs = dict(val=(dataset.val, dataset.val_y), augment=augment, seed=seed)
-    both = _WithClasses(model, int(dataset.train_y.max()) + 1, weight)
+    labels = Levels((), int(dataset.train_y.max()) + 1)
+    both = HybridBound(model, nn.Linear(model.data.dims, labels.levels), labels, 1 / weight)
     fitted = fit(both, (dataset.train, dataset.train_y), **pairs | settings)
+    model.load_state_dict(unpacked(rounded(model)))  # as it is stored: its matrices are delicate
     return replace(fitted, best_val=evaluate.nats(model, dataset.val, repeats=4).mean)
 
 
 _DIGITS = Recipe(
     dict(steps=6, width=128, dropout=0.2, stages=10),
     dict(steps=800, batch_size=100, lr=2e-3, weight_decay=0.05, average=0.99, eval_every=200,
-         weight=60.0, shift=0.5, clip_norm=50.0, progress=False),
+         weight=60.0, shift=0.5, clip_norm=1.0, progress=False),
     train_beside_classes, seeds=3,
 )  # fmt: skip
 _HYVARINEN = (
