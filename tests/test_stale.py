@@ -195,7 +195,7 @@ CELLS = (
 def checkout(tmp_path_factory):
     """A copy of package and tools, with one small chapter that has run."""
     top = tmp_path_factory.mktemp("checkout")
-    left_out = shutil.ignore_patterns("*.safetensors", "__pycache__")
+    left_out = shutil.ignore_patterns("*.xz", "__pycache__")
     shutil.copytree(ROOT / "dgm", top / "dgm", ignore=left_out)
     shutil.copytree(ROOT / "tools", top / "tools", ignore=left_out)
     (top / "notebooks").mkdir()

@@ -302,8 +302,8 @@ def test_a_recipe_for_a_gpu_runs_on_this_machine(name, data_name, monkeypatch, t
 
 
 def test_every_weight_file_has_a_recipe():
-    known = {f"{name}-{data_name}.safetensors" for name, data_name in TRAINED}
-    assert {file.name for file in weights.FOLDER.glob("*.safetensors")} == known
+    known = {f"{name}-{data_name}{weights.SUFFIX}" for name, data_name in TRAINED}
+    assert {file.name for file in weights.FOLDER.iterdir()} == known
 
 
 def test_unknown_names_are_answered_with_near_ones():
@@ -381,16 +381,16 @@ def test_weights_of_another_model_are_refused():
 
 
 def test_a_failed_write_leaves_the_old_weights(tmp_path, monkeypatch):
-    file = tmp_path / "a.safetensors"
+    file = tmp_path / "a.safetensors.xz"
     weights.save_weights(nn.Linear(2, 2), file, recipe="x")
     before = file.read_bytes()
 
-    def broken(tensors, path, metadata):
-        Path(path).write_bytes(b"half")
+    def broken(file, content):
+        file.open("wb").write(content[:9])
         raise OSError("no space left")
 
-    monkeypatch.setattr(weights, "save_file", broken)
-    with pytest.raises(OSError, match=r"a\.safetensors cannot be written: no space"):
+    monkeypatch.setattr(Path, "write_bytes", broken)
+    with pytest.raises(OSError, match=r"a\.safetensors\.xz cannot be written: no space"):
         weights.save_weights(nn.Linear(2, 2), file, recipe="y")
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
@@ -398,8 +398,8 @@ def test_a_failed_write_leaves_the_old_weights(tmp_path, monkeypatch):
 
 def test_saved_weights_are_the_rounded_ones(tmp_path):
     model, copy = nn.Linear(64, 32), nn.Linear(64, 32)
-    weights.save_weights(model, tmp_path / "a.safetensors", recipe="x")
-    weights.load_weights(copy, tmp_path / "a.safetensors", "x")
+    weights.save_weights(model, tmp_path / "a.safetensors.xz", recipe="x")
+    weights.load_weights(copy, tmp_path / "a.safetensors.xz", "x")
     assert torch.equal(copy.bias, model.bias.half().float())
     step = model.weight.detach().abs().amax(1, keepdim=True) / 127
     assert not torch.equal(copy.weight, model.weight)

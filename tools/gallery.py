@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
-from safetensors import safe_open
 
 from dgm import data, zoo
 from dgm.plot.tree import FAMILY_COLORS
 from dgm.zoo.weights import FOLDER as WEIGHTS
+from dgm.zoo.weights import SUFFIX, read_weights
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "book/static/gallery"
 RECORD, README = FOLDER / "gallery.json", FOLDER.parents[2] / "README.md"
@@ -53,16 +53,13 @@ STRIP = {  # system: the words under its draws, in the order of the strip
 
 def best(system, among=("mnist", "digits")):
     """The first of these data sets for which the book holds weights of the system."""
-    return next(name for name in among if (WEIGHTS / f"{system}-{name}.safetensors").is_file())
+    return next(name for name in among if (WEIGHTS / f"{system}-{name}{SUFFIX}").is_file())
 
 
 def checksum(stem):
     """What the header of ``flowpp-digits``, say, says is in it; None where there is no file."""
-    file = WEIGHTS / f"{stem}.safetensors"
-    if not file.is_file():
-        return None
-    with safe_open(file, framework="pt") as store:
-        return store.metadata()["checksum"]
+    file = WEIGHTS / f"{stem}{SUFFIX}"
+    return read_weights(file)[1]["checksum"] if file.is_file() else None
 
 
 def code(function):

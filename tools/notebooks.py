@@ -29,10 +29,9 @@ LEDGER = stale.load("dgm/results/file.py")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "DGM_RESULTS": "update", "TQDM_DISABLE": "1"}
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # Runs in the kernel before the first cell: remember each file opened and each listing shown.
-# safetensors opens its files outside Python's sight, so dgm.zoo.weights announces them.
 WATCH = (
     "import sys; _opened, _shown = set(), set(); sys.addaudithook(lambda event, args:"
-    " _opened.add(args[0]) if event in ('open', 'dgm.zoo.weights') and isinstance(args[0], str)"
+    " _opened.add(args[0]) if event == 'open' and isinstance(args[0], str)"
     " else _shown.add(' '.join(args)) if event == 'dgm.plot.source' else None)"
 )
 # Runs in the kernel after the last cell: the files that this chapter's outputs rest on.

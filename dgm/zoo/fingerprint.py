@@ -50,8 +50,8 @@ def _loader(package: Package, data_name: str) -> tuple[str, str]:
 
 
 def _in_zoo(module: str, name: str | None = None) -> bool:
-    """Whether a module is one of the zoo's chapters."""
-    return module.startswith("dgm.zoo.") and module != "dgm.zoo.entry"
+    """Whether a module is one of the zoo's chapters; how weights are stored is no recipe."""
+    return module.startswith("dgm.zoo.") and module not in ("dgm.zoo.entry", "dgm.zoo.weights")
 
 
 def _starts(entry: Any, recipe: Any, in_zoo: bool = False) -> list[tuple[str, str]]:

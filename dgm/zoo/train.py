@@ -118,7 +118,7 @@ def train_all(entry: zoo.Entry, data_name: str) -> None:
         size = sum(t.numel() * t.element_size() for t in weights.rounded(model).values())
         small = size <= weights.MOST_BYTES - 50_000  # what the header may take
         folder = weights.FOLDER if small else cache_folder() / "weights"
-        weights.save_weights(model, folder / f"{entry.name}-{data_name}.safetensors", **header)
+        weights.save_weights(model, folder / f"{entry.name}-{data_name}{weights.SUFFIX}", **header)
         for checkpoint in filter(None, used):
             checkpoint.unlink(missing_ok=True)
 

@@ -2,7 +2,7 @@
 
 ``python -m dgm.zoo.studies.draws_by_judge`` draws from those that are not on file yet, and keeps
 scores, seconds of one core, and a dozen draws of each for the eye, in ``draws_by_judge.json`` and
-``.safetensors``. What draws pixel by pixel takes minutes.
+``.safetensors.xz``. What draws pixel by pixel takes minutes.
 """
 
 import json
@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dgm import data, results, zoo
 from dgm.zoo.studies.judges import compared, control, truth_of
+from dgm.zoo.weights import SUFFIX, read_weights, write_weights
 
 FILE = Path(__file__).with_suffix(".json")
 DRAWN, AT_ONCE, SHOWN = 1000, 100, 12
@@ -32,7 +32,7 @@ def load() -> dict[str, dict]:
 
 def shown() -> dict[str, Tensor]:
     """By model: a dozen draws (12, 1, 28, 28), the first ones; "neighbours": of the GAN's."""
-    return load_file(FILE.with_suffix(".safetensors"))
+    return read_weights(FILE.with_suffix(SUFFIX))[0]
 
 
 def drawn_from(name: str) -> Tensor:
@@ -74,7 +74,7 @@ def main() -> None:
             kept["neighbours"] = train[rows[:SHOWN]].contiguous()
         said = {"hardware": results.hardware(), "models": found}
         FILE.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-        save_file(kept, FILE.with_suffix(".safetensors"))
+        write_weights(kept, FILE.with_suffix(SUFFIX))
         print(name, found[name], flush=True)
 
 

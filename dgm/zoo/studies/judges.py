@@ -2,7 +2,7 @@
 
 ``python -m dgm.zoo.studies.judges`` trains those that are not on file, the first in two seconds (it
 is chapter 4's, number for number), the second in a minute of one core. Accuracies stand in the
-header of ``judges-NAME.safetensors``.
+header of ``judges-NAME.safetensors.xz``.
 """
 
 from functools import lru_cache
@@ -53,7 +53,7 @@ def train_judge(name: str, digits: Dataset) -> Judge:
 
 def file_of(name: str) -> Path:
     """Where a judge is kept."""
-    return FOLDER / f"judges-{name}.safetensors"
+    return FOLDER / f"judges-{name}{weights.SUFFIX}"
 
 
 @lru_cache(maxsize=2)

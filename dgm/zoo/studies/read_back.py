@@ -2,7 +2,7 @@
 
 ``python -m dgm.zoo.studies.read_back`` trains what is not on file, a minute of one core each, and
 keeps the metrics of the reader's codes; of seed 0 the weights too,
-``read_back.safetensors``.
+``read_back.safetensors.xz``.
 """
 
 import time
@@ -15,7 +15,7 @@ from dgm import evaluate, runtime
 from dgm.zoo import disentanglement
 from dgm.zoo.studies.disentangled_sprites import all_sprites, metrics
 from dgm.zoo.studies.runs import read_runs, train_missing
-from dgm.zoo.weights import read_weights, save_weights, unpacked
+from dgm.zoo.weights import SUFFIX, read_weights, save_weights, unpacked
 
 FILE = Path(__file__).with_suffix(".json")
 SEEDS = range(3)
@@ -31,7 +31,7 @@ def load() -> list[dict]:
 def trained_info_gan() -> nn.Module:
     """The model of seed 0, in eval mode."""
     model = disentanglement.info_gan(all_sprites().kind, **SIZES)
-    model.load_state_dict(unpacked(read_weights(FILE.with_suffix(".safetensors"))[0]))
+    model.load_state_dict(unpacked(read_weights(FILE.with_suffix(SUFFIX))[0]))
     return model.eval()
 
 
@@ -44,7 +44,7 @@ def one_reading(seed: int) -> dict:
         disentanglement.fit_game(model, all_sprites(), seed, **FIT)
     seconds = time.process_time() - begun
     if seed == 0:
-        save_weights(model, FILE.with_suffix(".safetensors"), seconds=round(seconds, 1))
+        save_weights(model, FILE.with_suffix(SUFFIX), seconds=round(seconds, 1))
     found = metrics(model.codes(all_sprites().train))
     with evaluate.measuring(model, 0):
         found["unread"] = model.unread(4000).mean().item()
