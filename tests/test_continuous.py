@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_continuous import FAULTS
+from planting import property_tests
 from torch import nn
 
 from dgm import zoo
@@ -247,17 +248,7 @@ PROPERTIES = [
     the_way_back_ends_within_the_tolerance,
 ]  # fmt: skip
 
-
-@pytest.mark.parametrize("promised", PROPERTIES, ids=lambda p: p.__name__)
-def test_property(promised):
-    promised()
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_planted_fault_is_caught(fault, monkeypatch):
-    broken = fault(monkeypatch)
-    with pytest.raises(AssertionError):
-        globals()[broken]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- more of the solver and the fields ------------------------------------------------------------

@@ -7,6 +7,7 @@ import contract
 import pytest
 import torch
 from planted_deep_energy import FAULTS
+from planting import property_tests
 from torch import nn
 
 from dgm import zoo
@@ -389,21 +390,8 @@ PROPERTIES = (
     weights_give_z_and_the_free_energies, the_error_of_a_ratio_is_that_of_repeats,
     energy_training_is_the_divergence_up_to_log_z, trouble_is_undone_and_training_goes_on,
 )  # fmt: skip
-BY_NAME = {p.__name__: p for p in PROPERTIES}
 
-
-@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda p: p.__name__)
-def test_property(holds):
-    torch.manual_seed(0)
-    holds()
-
-
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda f: f.__name__)
-def test_planted_fault_is_caught(plant, monkeypatch):
-    name = plant(monkeypatch)
-    torch.manual_seed(0)
-    with pytest.raises(AssertionError):
-        BY_NAME[name]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- studies and bad input ------------------------------------------------------------------------

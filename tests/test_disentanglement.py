@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_disentanglement import FAULTS
+from planting import property_tests
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
@@ -406,21 +407,8 @@ PROPERTIES = (
     codes_are_read_from_what_they_draw, the_parts_of_the_kl_add_up,
     sprites_of_every_variant_show_the_same_factors,
 )  # fmt: skip
-BY_NAME = {check.__name__: check for check in PROPERTIES}
 
-
-@pytest.mark.parametrize("check", PROPERTIES, ids=BY_NAME.keys())
-def test_property(check):
-    torch.manual_seed(0)
-    check()
-
-
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
-def test_a_planted_fault_is_caught(plant, monkeypatch):
-    torch.manual_seed(0)
-    name = plant(monkeypatch)
-    with pytest.raises((AssertionError, RuntimeError)):
-        BY_NAME[name]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- bad input, and values that are defined where nothing is to be measured -----------------------

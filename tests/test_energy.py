@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_energy import FAULTS
+from planting import property_tests
 
 from dgm import zoo
 from dgm.distribution.support import Levels
@@ -400,20 +401,7 @@ PROPERTIES = (
     a_deep_machine_is_the_sum_over_all_its_bits, mean_field_bounds_the_deep_machine,
 )  # fmt: skip
 
-
-@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda f: f.__name__)
-def test_property(holds):
-    torch.manual_seed(0)
-    holds()
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_planted_fault_breaks_its_property(fault, monkeypatch):
-    by_name = {holds.__name__: holds for holds in PROPERTIES}
-    holds = by_name[fault(monkeypatch)]
-    torch.manual_seed(0)
-    with pytest.raises((AssertionError, ValueError)):
-        holds()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- values of theory -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import contract
 import pytest
 import torch
 from planted_fairness import FAULTS
+from planting import property_tests
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot, softplus
 
@@ -404,21 +405,8 @@ PROPERTIES = (
     a_probe_of_noise_finds_nothing_and_one_of_a_riddle_all,
     areas_are_those_of_scikit_learn,
 )
-BY_NAME = {check.__name__: check for check in PROPERTIES}
 
-
-@pytest.mark.parametrize("check", PROPERTIES, ids=lambda check: check.__name__)
-def test_property(check):
-    torch.manual_seed(0)
-    check()
-
-
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
-def test_a_planted_fault_is_caught(plant, monkeypatch):
-    torch.manual_seed(0)
-    name = plant(monkeypatch)
-    with pytest.raises((AssertionError, RuntimeError)):
-        BY_NAME[name]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- choices, data, bad input ---------------------------------------------------------------------

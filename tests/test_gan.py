@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_gan import FAULTS
+from planting import property_tests
 from torch import nn
 from torch.distributions import Normal
 
@@ -261,18 +262,7 @@ PROPERTIES = (
     levels_come_back_as_they_were,
 )
 
-
-@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda f: f.__name__)
-def test_property(holds):
-    holds()
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_a_planted_fault_breaks_its_property(fault, monkeypatch):
-    broken = fault(monkeypatch)
-    by_name = {holds.__name__: holds for holds in PROPERTIES}
-    with pytest.raises(AssertionError):
-        by_name[broken]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- the parts, on numbers known beforehand -------------------------------------------------------

@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_hierarchical import FAULTS
+from planting import property_tests
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
@@ -200,23 +201,13 @@ PROPERTIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda f: f.__name__)
-def test_property(holds):
-    holds()
-
-
 @pytest.mark.parametrize("name", ["bottom_up_vae", "nvae"])
 def test_weights_average_to_the_probability_in_other_models_too(name):
     weights_average_to_the_probability(name, k=0)
     elbo_is_the_bound_with_one_draw(name)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_a_planted_fault_breaks_its_property(fault, monkeypatch):
-    broken = fault(monkeypatch)
-    by_name = {holds.__name__: holds for holds in PROPERTIES}
-    with pytest.raises(AssertionError):
-        by_name[broken]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- what each paper put in -----------------------------------------------------------------------

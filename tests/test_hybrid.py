@@ -4,6 +4,7 @@ import contract
 import pytest
 import torch
 from planted_hybrid import FAULTS
+from planting import property_tests
 from torch import nn
 from torch.distributions import Categorical
 
@@ -325,20 +326,7 @@ PROPERTIES = (
     each_head_teaches_its_own_encoder_alone, four_quarter_turns_are_none,
 )  # fmt: skip
 
-
-@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda f: f.__name__)
-def test_property(holds):
-    torch.manual_seed(0)
-    holds()
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_planted_fault_breaks_its_property(fault, monkeypatch):
-    by_name = {holds.__name__: holds for holds in PROPERTIES}
-    holds = by_name[fault(monkeypatch)]
-    torch.manual_seed(0)
-    with pytest.raises((AssertionError, ValueError)):
-        holds()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- choices and training -------------------------------------------------------------------------

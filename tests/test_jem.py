@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_jem import FAULTS
+from planting import property_tests
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -330,21 +331,8 @@ PROPERTIES = (
     the_area_counts_pairs, an_attack_stays_in_its_box_and_is_the_best_there,
     probes_are_scored_on_codes_they_have_not_seen, a_run_that_goes_wrong_goes_back_and_on,
 )  # fmt: skip
-BY_NAME = {check.__name__: check for check in PROPERTIES}
 
-
-@pytest.mark.parametrize("check", PROPERTIES, ids=BY_NAME.keys())
-def test_property(check):
-    torch.manual_seed(0)
-    check()
-
-
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
-def test_a_planted_fault_is_caught(plant, monkeypatch):
-    torch.manual_seed(0)
-    name = plant(monkeypatch)
-    with pytest.raises((AssertionError, RuntimeError, TrainingDiverged)):
-        BY_NAME[name]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 def test_the_plain_classifier_has_no_second_term():

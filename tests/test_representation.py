@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_representation import FAULTS
+from planting import property_tests
 from torch import nn
 
 from dgm import zoo
@@ -112,12 +113,12 @@ def layers_are_what_the_modules_return():
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 2))
     x = torch.randn(5, 3)
     found = layers.layer_outputs(net, lambda: net(x), ["0", "1", "2"])
+    assert not any(module._forward_hooks for module in net.modules())
     with torch.no_grad():
         before = net[0](x)
         torch.testing.assert_close(found["0"], before)
         torch.testing.assert_close(found["1"], before.relu())
         torch.testing.assert_close(found["2"], net(x))
-    assert not any(module._forward_hooks for module in net.modules())
     with pytest.raises(ZeroDivisionError):
         layers.layer_outputs(net, lambda: 1 / 0, ["0"])
     assert not net[0]._forward_hooks
@@ -289,21 +290,8 @@ PROPERTIES = [
     the_code_is_paid_block_by_block, wishes_have_their_known_values,
     paths_are_scored_between_their_ends,
 ]  # fmt: skip
-BY_NAME = {check.__name__: check for check in PROPERTIES}
 
-
-@pytest.mark.parametrize("check", PROPERTIES, ids=BY_NAME.keys())
-def test_property(check):
-    torch.manual_seed(0)
-    check()
-
-
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
-def test_a_planted_fault_is_caught(plant, monkeypatch):
-    torch.manual_seed(0)
-    name = plant(monkeypatch)
-    with pytest.raises((AssertionError, RuntimeError, IndexError, ValueError)):
-        BY_NAME[name]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- what is not planted --------------------------------------------------------------------------

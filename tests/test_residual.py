@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_residual import FAULTS
+from planting import property_tests
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -249,20 +250,7 @@ PROPERTIES = [
     memory_of_the_neumann_gradient_does_not_grow,
 ]  # fmt: skip
 
-
-@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda f: f.__name__)
-def test_property(holds):
-    torch.manual_seed(6)
-    holds()
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_a_planted_fault_breaks_its_property(fault, monkeypatch):
-    broken = fault(monkeypatch)
-    by_name = {holds.__name__: holds for holds in PROPERTIES}
-    torch.manual_seed(6)
-    with pytest.raises(AssertionError):
-        by_name[broken]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS, seed=6)
 
 
 # --- what each part promises ----------------------------------------------------------------------
