@@ -56,7 +56,7 @@ def load() -> list[dict]:
     return read_runs(FILE)
 
 
-def built(digits: Dataset, trained_as: str) -> JointEnergyModel:
+def one_of_three(digits: Dataset, trained_as: str) -> JointEnergyModel:
     """An untrained model of the three."""
     model = jem(digits.kind, **NET, **SIZES, weight=0.0 if trained_as == "plain" else WEIGHT)
     if trained_as == "apart":
@@ -64,7 +64,7 @@ def built(digits: Dataset, trained_as: str) -> JointEnergyModel:
     return model
 
 
-def trained(model: JointEnergyModel, digits: Dataset, moved: float, seed: int) -> GuardedFit:
+def fit_all(model: JointEnergyModel, digits: Dataset, moved: float, seed: int) -> GuardedFit:
     """Fit the Gaussians to a thousand noisy copies, moved like the digits, then all the rest."""
     augment = Jitter(17, round(0.8 * FIT["steps"]), moved, 0.3 * moved) if moved else None
     # few digits many times over: the noise around them is then seen in every direction
@@ -84,8 +84,8 @@ def train_and_ask(trained_as: str, labels: int, moved: float, seed: int) -> dict
     chosen = few_labels(digits.train_y, labels, 10, seed)
     runtime.seed(seed)
     some = replace(digits, train=digits.train[chosen], train_y=digits.train_y[chosen])
-    model = built(some, trained_as)
-    fitted = trained(model, some, moved, seed)
+    model = one_of_three(some, trained_as)
+    fitted = fit_all(model, some, moved, seed)
     found = calibrated(model, digits)
     with torch.no_grad():
         said, held_out = model(digits.test).softmax(1), model(digits.val).softmax(1)
