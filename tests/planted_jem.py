@@ -11,7 +11,7 @@ from dgm.measure import calibration
 from dgm.measure import pgd as attack
 from dgm.nets.smooth_conv import SmoothConvNet
 from dgm.train import guarded
-from dgm.zoo.studies import joint_or_plain
+from dgm.zoo.studies import joint_calibration, joint_or_plain
 
 _LOSS = "the_loss_has_the_gradient_of_the_joint_likelihood"
 _WALK, _CHAINS = "a_walk_has_the_variance_of_its_steps", "chains_go_on_and_some_begin_anew"
@@ -222,6 +222,20 @@ def the_probe_is_fitted_on_test_codes(patch):
     return "probes_are_scored_on_codes_they_have_not_seen"
 
 
+def the_energy_apart_keeps_that_of_the_classes(patch):
+    def forward(model, u):
+        out = model.net(u)
+        return out[:, :-1] + out[:, -1:]
+
+    patch.setattr(joint_calibration.EnergyApart, "forward", forward)
+    return "an_energy_apart_pulls_at_no_class"
+
+
+def the_first_labels_are_taken(patch):
+    patch.setattr(joint_calibration, "few_labels", lambda y, n, *_: torch.arange(n))
+    return "a_study_of_few_labels_sees_no_others"
+
+
 def a_run_goes_on_with_bad_weights(patch):
     patch.setattr(guarded._Good, "restore", lambda good, run: None)
     patch.setattr(guarded, "_went_well", lambda run, losses, most: True)
@@ -247,5 +261,6 @@ FAULTS = [
     the_null_uses_the_labels_that_are_likeliest, the_temperature_is_turned_over,
     the_area_is_flipped, ties_count_whole, the_attack_leaves_its_box,
     the_attack_returns_its_last_point_downhill, the_probe_is_fitted_on_test_codes,
+    the_energy_apart_keeps_that_of_the_classes, the_first_labels_are_taken,
     a_run_goes_on_with_bad_weights, a_run_begins_its_chains_with_old_ones,
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from dgm.nets.mlp import MLP
 from dgm.nets.smooth_conv import SmoothConvNet
 from dgm.train import TrainingDiverged
 from dgm.train.guarded import guarded_fit
-from dgm.zoo.studies import joint_or_plain
+from dgm.zoo.studies import joint_calibration, joint_or_plain
 
 NAMES = ("jem", "joint_mlp")
 
@@ -284,6 +284,39 @@ def probes_are_scored_on_codes_they_have_not_seen(patch=None):
     assert list(found) == ["pixels", "layer 1", "layer 2", "layer 3", "layer 4"]
 
 
+def an_energy_apart_pulls_at_no_class():
+    """Its log-sum-exp is the last output, the softmax that of the others; tied, all are pulled."""
+    torch.manual_seed(0)
+    out = torch.randn(5, 4).double().requires_grad_()
+    f = joint_calibration.EnergyApart(nn.Identity())(out)
+    torch.testing.assert_close(f.softmax(1), out[:, :3].softmax(1))
+    torch.testing.assert_close(f.logsumexp(1), out[:, 3])
+    slope = torch.autograd.grad(f.logsumexp(1).sum(), out)[0]
+    torch.testing.assert_close(slope, torch.tensor([0.0, 0, 0, 1]).double().expand(5, 4))
+    tied = torch.autograd.grad(out[:, :3].logsumexp(1).sum(), out)[0]
+    torch.testing.assert_close(tied[:, :3], out[:, :3].softmax(1))
+
+
+def a_study_of_few_labels_sees_no_others():
+    seen, pictures = [], []
+
+    def fit(model, pairs, **settings):
+        pictures.append(pairs[0])
+        seen.append((len(pairs[0]), pairs[1].bincount().tolist(), settings["augment"] is None))
+        return model.eval() and guarded_fit(model, pairs, steps=1, progress=False)
+
+    kept, joint_calibration.guarded_fit = joint_calibration.guarded_fit, fit
+    try:
+        found = joint_calibration.train_and_ask("apart", 30, 0.7, 0)
+        for seed in (1, 2):
+            joint_calibration.train_and_ask("plain", 20, 0.0, seed)
+    finally:
+        joint_calibration.guarded_fit = kept
+    assert seen == [(30, [3] * 10, False), *2 * [(20, [2] * 10, True)]]
+    assert not torch.equal(*pictures[1:])  # every seed has its own
+    assert {"ece", "val_ece", "null", "over", "temperature"} <= found.keys()
+
+
 class Touchy(nn.Module):
     """A model whose loss is as large as it is told to be at some calls."""
 
@@ -330,6 +363,7 @@ PROPERTIES = (
     the_calibration_error_is_that_of_the_definition, the_temperature_is_found,
     the_area_counts_pairs, an_attack_stays_in_its_box_and_is_the_best_there,
     probes_are_scored_on_codes_they_have_not_seen, a_run_that_goes_wrong_goes_back_and_on,
+    an_energy_apart_pulls_at_no_class, a_study_of_few_labels_sees_no_others,
 )  # fmt: skip
 
 test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)

@@ -30,6 +30,7 @@
 | `energy_objectives.py`      | one energy in the plane, trained in five ways                      |
 | `long_chains.py`            | an energy of large digits: chains from noise, and log Z            |
 | `joint_or_plain.py`         | one network as a classifier and as a joint energy model            |
+| `joint_calibration.py`      | who is too sure of the digits, by the number of labels             |
 | `codes_by_layer.py`         | what every layer of eight models of digits knows of the class      |
 | `mnist_layers.py`           | the same of the stored models of large digits                      |
 | `scorecards.py`             | seven wishes for five codes of sprites                             |
