@@ -5,6 +5,7 @@ Digests: BLAKE2b, Aumasson et al. (2013), RFC 7693. Needs torch only.
 
 import hashlib
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -34,13 +35,13 @@ class Container(NamedTuple):
     """A stream of bits with all that is needed to read it, or to refuse to.
 
     ``model`` names the system, ``made_by`` is its `model_digest`, ``shape`` that of the data
-    (N, ...), ``holds`` their `data_digest`.
+    (N, ...), ``holds`` their `data_digest`, ``note`` what else a reader must know.
 
     Examples
     --------
     >>> packed = Container("made digits", bytes(8), (3, 1, 8, 8), bytes(8), b"bits")
     >>> len(packed.to_bytes()), Container.from_bytes(packed.to_bytes()) == packed
-    (66, True)
+    (70, True)
     """
 
     model: str
@@ -48,13 +49,15 @@ class Container(NamedTuple):
     shape: tuple[int, ...]
     holds: bytes
     stream: bytes
+    note: bytes = b""
 
     def to_bytes(self) -> bytes:
         """All of it, least byte first, with a digest at the end."""
         name = self.model.encode()
         head = struct.pack("<4sBBB", MAGIC, VERSION, len(name), len(self.shape)) + name
-        head += struct.pack(f"<{len(self.shape)}II", *self.shape, len(self.stream))
-        body = head + self.made_by + self.holds + self.stream
+        sizes = len(self.note), len(self.stream)
+        head += struct.pack(f"<{len(self.shape)}III", *self.shape, *sizes)
+        body = head + self.made_by + self.holds + self.note + self.stream
         return body + hashlib.blake2b(body, digest_size=DIGEST).digest()
 
     @classmethod
@@ -74,38 +77,45 @@ class Container(NamedTuple):
             raise ValueError(f"content is of version {content[4]}, this code reads {VERSION}")
         # sizes that the first bytes promise
         n_name, n_sides = content[5], content[6]
-        fixed = 7 + n_name + 4 * n_sides + 4
+        fixed = 7 + n_name + 4 * n_sides + 8
         if len(content) < fixed:
             raise ValueError(f"content is cut short: {len(content)} bytes of a header of {fixed}")
-        *shape, n_stream = struct.unpack_from(f"<{n_sides}II", content, 7 + n_name)
-        need = fixed + 3 * DIGEST + n_stream
+        *shape, n_note, n_stream = struct.unpack_from(f"<{n_sides}III", content, 7 + n_name)
+        need = fixed + 3 * DIGEST + n_note + n_stream
         if len(content) != need:
             word = "cut short" if len(content) < need else "too long"
             raise ValueError(f"content is {word}: {len(content)} bytes, it says {need}")
         body, digest = content[:-DIGEST], content[-DIGEST:]
         if hashlib.blake2b(body, digest_size=DIGEST).digest() != digest:
             raise ValueError("content is damaged: it does not match its digest")
-        made_by, holds = body[fixed : fixed + DIGEST], body[fixed + DIGEST : fixed + 2 * DIGEST]
-        name = body[7 : 7 + n_name].decode()
-        return cls(name, made_by, tuple(shape), holds, body[fixed + 2 * DIGEST :])
+        # the parts
+        ends = [fixed + DIGEST, fixed + 2 * DIGEST, fixed + 2 * DIGEST + n_note, len(body)]
+        starts = [fixed, *ends[:-1]]
+        made_by, holds, note, stream = (body[a:b] for a, b in zip(starts, ends, strict=True))
+        return cls(body[7 : 7 + n_name].decode(), made_by, tuple(shape), holds, stream, note)
 
 
-def write_packed(name: str, codec: object, stack: object, x: Tensor) -> bytes:
+def write_packed(
+    name: str, made_by: bytes, codec: object, stack: object, x: Tensor, note: bytes = b""
+) -> bytes:
     """x (N, *shape) as the bytes of a container.
 
     Parameters
     ----------
-    name : what the model is called.
-    codec : ``encode(x, stack)`` and ``model``.
+    name, made_by : what the model is called, and its `model_digest`.
+    codec : ``encode(x, stack)``.
     stack : empty, or filled with bits to begin with; ``to_bytes()``.
+    note : kept beside it.
     """
     codec.encode(x, stack)
-    made_by, holds = model_digest(codec.model), data_digest(x)
-    return Container(name, made_by, tuple(x.shape), holds, stack.to_bytes()).to_bytes()
+    packed = Container(name, made_by, tuple(x.shape), data_digest(x), stack.to_bytes(), note)
+    return packed.to_bytes()
 
 
-def read_packed(content: bytes, codec: object, stack: object) -> Tensor:
-    """The data (N, *shape) in the bytes of a container; ``stack(content)`` makes a stack.
+def read_packed(
+    content: bytes, made_by: bytes, codec: object, stack: Callable[[bytes], object]
+) -> Tensor:
+    """The data (N, *shape) in the bytes of a container; ``stack(stream)`` makes a stack.
 
     Raises
     ------
@@ -114,9 +124,9 @@ def read_packed(content: bytes, codec: object, stack: object) -> Tensor:
         other data than were packed.
     """
     packed = Container.from_bytes(content)
-    if packed.made_by != model_digest(codec.model):
-        raise ValueError(f"content was made by another model, called {packed.model!r}")
-    if packed.shape[1:] != codec.data.shape:
+    if packed.made_by != made_by:
+        raise ValueError(f"content was made by another model, one called {packed.model!r}")
+    if packed.shape[1:] != tuple(codec.data.shape):
         raise ValueError(f"content holds {packed.shape}, the model is of {codec.data.shape}")
     x = codec.decode(packed.shape[0], stack(packed.stream))
     if data_digest(x) != packed.holds:

@@ -20,8 +20,9 @@ class LeavingLevel(nn.Module):
         ``forward(x (B, D))`` and ``inverse`` (rounded_coupling.py).
     leaves, stays : list of int
         Which of the D entries; together all of them, no entry is both.
-    net : nn.Module
-        What stays, scaled to -1 .. 1, (B, n_stays), or (B, 0) -> (B, n_leaves * parameters).
+    net : nn.Module or None
+        What stays, scaled to -1 .. 1, (B, n_stays) -> (B, n_leaves * parameters). None: the law of
+        what leaves is the same whatever stays.
     law : callable
         ``law(parameters (B, n_leaves, parameters), levels)``: ``log_prob(v)`` of floats v that
         hold whole numbers (B, n_leaves), ``table()``, ``sample(generator)``.
@@ -32,7 +33,7 @@ class LeavingLevel(nn.Module):
     """
 
     def __init__(
-        self, couplings: Iterable[nn.Module], leaves: list[int], stays: list[int], net: nn.Module,
+        self, couplings: Iterable[nn.Module], leaves: list[int], stays: list[int], net: nn.Module | None,
         law: Callable[[Tensor, int], object], start: Tensor, levels: int,
     ):  # fmt: skip
         super().__init__()
@@ -59,8 +60,11 @@ class LeavingLevel(nn.Module):
 
     def law(self, stayed: Tensor) -> object:
         """The law of what leaves given what stays (B, n_stays)."""
-        out = self.net(stayed * (2 / (self.levels - 1)) - 1)
-        return self.law_of(out.view(len(stayed), *self.start.shape) + self.start, self.levels)
+        parameters = self.start.expand(len(stayed), *self.start.shape)
+        if self.net is not None:
+            out = self.net(stayed * (2 / (self.levels - 1)) - 1)
+            parameters = parameters + out.view_as(parameters)
+        return self.law_of(parameters, self.levels)
 
 
 class IntegerFlow(nn.Module):
@@ -118,9 +122,8 @@ class IntegerFlow(nn.Module):
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
         """log P of what leaves each level given what stays, (B,) nats each; they add up to log P(x)."""
-        found = zip(self.levels, self.leaving(x), strict=True)
-        terms = [level.law(rest).log_prob(left).sum(1) for level, (left, rest) in found]
-        return {f"level {i + 1}": term for i, term in enumerate(terms)}
+        found = enumerate(zip(self.levels, self.leaving(x), strict=True), start=1)
+        return {f"level {i}": level.law(b).log_prob(a).sum(1) for i, (level, (a, b)) in found}
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log mass (B,), nats."""
@@ -139,9 +142,9 @@ class IntegerFlow(nn.Module):
         n = self.data.count(n)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
-        rest = self.levels[0].start.new_zeros(n, 0)
-        for level in reversed(self.levels if n else []):
+        rest = self.levels[0].start.new_zeros(max(n, 1), 0)  # networks reshape no empty batch
+        for level in reversed(self.levels):
             rest = level.inverse(level.law(rest).sample(generator).to(rest.dtype), rest)
         for module, training in modes:
             module.training = training
-        return self.data.stored(rest.view(n, *self.data.shape) if n else rest.new_zeros(0, *self.data.shape))
+        return self.data.stored(rest.view(-1, *self.data.shape))[:n]
