@@ -19,27 +19,27 @@ class BitMeter:
     Parameters
     ----------
     table : as for the stack (bit_stack.py).
+    n : int
+        Examples.
 
     Examples
     --------
     >>> from dgm.compression.integer_table import IntegerTable
-    >>> meter = BitMeter(IntegerTable())
+    >>> meter = BitMeter(IntegerTable(), 2)
     >>> meter.push(torch.tensor([1, 0]), torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log())
     >>> meter.bits.round(decimals=2)
     tensor([1., 2.], dtype=torch.float64)
     """
 
-    def __init__(self, table: Callable[[Tensor], Tensor]):
-        self.table, self.bits = table, torch.zeros(0, dtype=torch.float64)
+    def __init__(self, table: Callable[[Tensor], Tensor], n: int):
+        self.table, self.bits = table, torch.zeros(n, dtype=torch.float64)
 
     def push(self, symbols: Tensor, log_p: Tensor) -> None:
-        """Count symbols (N,) of laws with log masses (N, K); N is B times some whole number.
+        """Count symbols (N,) of laws with log masses (N, K); N is n times some whole number.
 
-        With more symbols than examples, the symbols of an example stand side by side.
+        The symbols of an example stand side by side.
         """
-        found = self.table(log_p)
-        bits = found.sum(1).double().log2() - found.gather(1, symbols[:, None])[:, 0].double().log2()
-        if len(self.bits) == 0:
-            self.bits = bits
-        else:
-            self.bits = self.bits + bits.view(len(self.bits), -1).sum(1)
+        found = self.table(log_p).double().log2()
+        own = found.gather(1, symbols[:, None])[:, 0]
+        bits = self.table.precision - own
+        self.bits = self.bits + bits.view(len(self.bits), -1).sum(1)

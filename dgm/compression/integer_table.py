@@ -7,6 +7,7 @@ compression with latent-variable models, ICLR; the tables: Duda (2013), arXiv:13
 Needs torch only.
 """
 
+import math
 from decimal import Decimal
 from functools import lru_cache
 
@@ -17,14 +18,14 @@ WEIGHT_BITS = 30  # of the largest mass, before the masses are made to sum to th
 
 
 @lru_cache(maxsize=8)
-def _falling_weights(per_nat: int) -> Tensor:
-    """floor(2^30 exp(-j / per_nat)) for j = 0, 1, ... until it is 0, int64 (J,).
+def _falling_weights(per_bit: int) -> Tensor:
+    """floor(2^30 2^(-j / per_bit)) for j = 0, 1, ... until it is 0, int64 (J,).
 
     By decimal arithmetic, which is the same everywhere.
     """
     weights, j = [], 0
     while not weights or weights[-1]:
-        weights.append(int((Decimal(-j) / per_nat).exp() * 2**WEIGHT_BITS))
+        weights.append(int(Decimal(2) ** (WEIGHT_BITS - Decimal(j) / per_bit)))
         j += 1
     return torch.tensor(weights)
 
@@ -33,15 +34,16 @@ class IntegerTable:
     """log p (N, K) of any normalisation -> frequencies (N, K), each 1 or more, summing to 2^precision.
 
     A symbol v then takes precision - log2 f_v bits. Logarithms are first rounded to steps of
-    1 / per_nat: networks in double precision agree to some 1e-13 wherever they run, so that all but
-    one in 10^10 of their logarithms fall on the same step.
+    1 / per_bit bits: networks in double precision agree to some 1e-13 wherever they run, so that
+    all but one in 10^10 of their logarithms fall on the same step. (Steps of nats would meet ties:
+    differences of stored weights are fractions of two.)
 
     Parameters
     ----------
     precision : int
         Bits of the total, 1 to 24.
-    per_nat : int
-        Steps of a nat that are told apart.
+    per_bit : int
+        Steps of a bit that are told apart.
 
     Examples
     --------
@@ -50,12 +52,12 @@ class IntegerTable:
     tensor([[128,  64,  64]])
     """
 
-    def __init__(self, precision: int = 24, per_nat: int = 256):
+    def __init__(self, precision: int = 24, per_bit: int = 256):
         if type(precision) is not int or not 1 <= precision <= 24:
             raise ValueError(f"precision must be a whole number in 1 .. 24, got {precision!r}")
-        if type(per_nat) is not int or per_nat < 1:
-            raise ValueError(f"per_nat must be a whole number of at least 1, got {per_nat!r}")
-        self.precision, self.per_nat = precision, per_nat
+        if type(per_bit) is not int or per_bit < 1:
+            raise ValueError(f"per_bit must be a whole number of at least 1, got {per_bit!r}")
+        self.precision, self.per_bit = precision, per_bit
 
     def __call__(self, log_p: Tensor) -> Tensor:
         """Frequencies int64 (N, K) of log masses (N, K), floats.
@@ -76,9 +78,9 @@ class IntegerTable:
         if not most.isfinite().all():
             raise ValueError("log_p must hold a finite largest value in every row, and no NaN")
         # from here on whole numbers
-        weights = _falling_weights(self.per_nat)
-        steps = ((log_p - most) * self.per_nat).clamp_min(-len(weights)).round().long()
-        mass = weights[(steps.amax(1, keepdim=True) - steps).clamp_max(len(weights) - 1)]
+        weights = _falling_weights(self.per_bit)
+        steps = (most - log_p) * (self.per_bit / math.log(2))
+        mass = weights[steps.clamp_max(len(weights) - 1).round().long()]
         found = 1 + mass * (total - n_symbols) // mass.sum(1, keepdim=True)
         # what rounding down left over goes to the likeliest symbol
         left = total - found.sum(1, keepdim=True)
