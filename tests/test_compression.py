@@ -28,14 +28,13 @@ from dgm.compression.buckets import Buckets
 from dgm.compression.chain_codec import ChainCodec
 from dgm.compression.container import Container, data_digest, model_digest
 from dgm.compression.flow_codec import FlowCodec
-from dgm.compression.integer_flow import IntegerFlow, LeavingLevel
+from dgm.compression.integer_flow import IntegerFlow, LeavingStage
 from dgm.compression.integer_table import IntegerTable
 from dgm.compression.mixture_codec import MixtureCodec
 from dgm.compression.order_codec import OrderCodec
 from dgm.compression.rans import Rans
 from dgm.compression.rounded_coupling import RoundedCoupling
 from dgm.compression.top_down_codec import TopDownCodec
-from dgm.compression.wrapped_logistic import WrappedLogisticMixture
 from dgm.distribution.likelihood import BernoulliLikelihood
 from dgm.distribution.support import Levels
 from dgm.zoo import codecs, packing
@@ -71,7 +70,7 @@ def small(name, n=9):
 
 
 def calm(name, n):
-    """A small model whose posteriors stay within the buckets, and n draws; those of a VAE narrow."""
+    """A small model whose posteriors stay within the buckets, and n draws; a VAE's narrow."""
     entry = zoo.get(name)
     torch.manual_seed(0)
     model = contract.moved(entry.build(Levels((1, 4, 4), 5), **entry.tiny.sizes), 0.05)
@@ -222,20 +221,20 @@ def shifts_are_rounded_and_wrap():
     assert net.bias.grad.item() == 7 * 2  # half of the levels for each
 
 
-def the_wrapped_law_is_a_law_on_a_circle():
-    torch.manual_seed(0)
-    parameters = torch.randn(20, 6).double()
-    law = WrappedLogisticMixture(parameters, 5)
-    table = law.table()
-    assert (table.exp().sum(1) - 1).abs().max() < 1e-9
-    each = torch.stack([law.log_prob(torch.full((20,), float(v))) for v in range(5)], 1)
-    torch.testing.assert_close(each, table)
-    # a mean moved by one level moves the table by one place, also over the edge
-    one, shift = torch.tensor([[0.0, -0.8, -1.0]]), 2 / 5
-    for k in range(1, 5):
-        moved = WrappedLogisticMixture(one + k * torch.tensor([0.0, shift, 0.0]), 5).table()
-        torch.testing.assert_close(moved, WrappedLogisticMixture(one, 5).table().roll(k, 1),
-                                   rtol=0.02, atol=0.02)  # fmt: skip
+def the_slope_of_a_mass_is_half_the_difference_of_its_neighbours():
+    stage = zoo.get("integer_flow").small()[0].stages[0]
+    left = torch.tensor([[0.0, 4.0], [2.0, 1.0]], requires_grad=True)
+    stayed = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
+    table = stage.law(stayed).table()
+    value = stage.log_prob(left, stayed)
+    by_hand = [table[i, 0, int(a)] + table[i, 1, int(b)] for i, (a, b) in enumerate(left.tolist())]
+    torch.testing.assert_close(value, torch.stack(by_hand))
+    value.sum().backward()
+    for i, row in enumerate(left.tolist()):
+        for j, v in enumerate(row):
+            pair = table[i, j, (int(v) + 1) % 5], table[i, j, (int(v) - 1) % 5]
+            torch.testing.assert_close(left.grad[i, j], (pair[0] - pair[1]).detach() / 2)
+    assert stage.start.grad.abs().sum() > 0
 
 
 def buckets_have_equal_mass_under_the_prior():
@@ -252,7 +251,7 @@ def buckets_have_equal_mass_under_the_prior():
 
 
 def few_bits_are_needed_first_with_bit_swap():
-    """Both ways cost the same in the end; before anything is written one layer is drawn, not all."""
+    """Both ways cost the same in the end; before anything is written one layer is drawn."""
 
     class Watched(BitStack):
         lowest = math.inf
@@ -380,7 +379,8 @@ PROPERTIES = (
     what_is_pushed_comes_back_last_first, scrambling_undoes_itself_and_keeps_the_length,
     every_codec_gives_back_what_went_in, codes_are_as_long_as_the_model_says,
     codes_come_in_the_order_of_the_model, a_bijection_of_all_integers, shifts_are_rounded_and_wrap,
-    the_wrapped_law_is_a_law_on_a_circle, buckets_have_equal_mass_under_the_prior,
+    the_slope_of_a_mass_is_half_the_difference_of_its_neighbours,
+    buckets_have_equal_mass_under_the_prior,
     few_bits_are_needed_first_with_bit_swap, draws_are_clean_after_scrambling,
     mixtures_get_the_bits_of_their_component_back, a_damaged_stream_is_never_read,
     a_stream_of_another_model_is_refused, other_pictures_are_never_given_silently,
@@ -505,13 +505,13 @@ def test_places_leave_once_and_the_checkerboard_first():
     assert len(first) == 8
 
 
-def test_terms_of_levels_add_up_and_a_blind_law_sees_nothing():
+def test_terms_of_stages_add_up_and_a_blind_law_sees_nothing():
     entry = zoo.get("integer_flow")
     blind = entry.build(entry.tiny.data, **entry.tiny.sizes, looks=False)
-    assert all(level.net is None for level in blind.levels)
+    assert all(stage.net is None for stage in blind.stages)
     model, x = small("integer_flow")
-    assert list(model.terms(x)) == ["level 1", "level 2", "level 3"]
-    assert [len(model.levels), len(blind.levels)] == [3, 3]
+    assert list(model.terms(x)) == ["stage 1", "stage 2", "stage 3"]
+    assert [len(model.stages), len(blind.stages)] == [3, 3]
 
 
 # --- bad input ------------------------------------------------------------------------------------
@@ -535,15 +535,13 @@ def test_terms_of_levels_add_up_and_a_blind_law_sees_nothing():
     (lambda: filled().push(torch.tensor([1.0]), torch.zeros(1, 4)), "symbols"),
     (lambda: Rans().push(0, [3, 4]), "frequencies"), (lambda: Rans().push(2, [4, 4]), "symbol"),
     (lambda: Rans().push(0, [0, 8]), "symbol"),
-    (lambda: Buckets(3), "n must"), (lambda: Buckets(0), "n must"), (lambda: Buckets(2.0), "n must"),
+    (lambda: Buckets(3), "n must"), (lambda: Buckets(0), "n must"),
+    (lambda: Buckets(2.0), "n must"),
     (lambda: RoundedCoupling(nn.Linear(1, 1), [0], [0], 3), "seen"),
     (lambda: RoundedCoupling(nn.Linear(1, 1), [], [0], 3), "seen"),
     (lambda: RoundedCoupling(nn.Linear(1, 1), [1], [0], 1), "levels"),
-    (lambda: WrappedLogisticMixture(torch.zeros(2, 4), 3), "parameters"),
-    (lambda: WrappedLogisticMixture(torch.zeros(2, 3), 1), "levels"),
-    (lambda: WrappedLogisticMixture(torch.zeros(2, 3), 4).log_prob(torch.zeros(3)), "v must"),
-    (lambda: LeavingLevel([], [0], [0], None, None, torch.zeros(3), 3), "leaves"),
-    (lambda: IntegerFlow([], Levels((1,), 3)), "levels"),
+    (lambda: LeavingStage([], [0], [0], None, None, torch.zeros(3), 3), "leaves"),
+    (lambda: IntegerFlow([], Levels((1,), 3)), "stages"),
     (lambda: codecs.codec_of(zoo.get("nice").small()[0]), "model must"),
     (lambda: BitsBack(small("mixture_prior_vae")[0], Buckets(4)), "model must"),
     (lambda: BitSwap(small("resnet_vae")[0], Buckets(4), pixel_table), "model must"),
@@ -604,9 +602,9 @@ def test_the_command_refuses_what_it_cannot_pack(tmp_path):
         with pytest.raises(SystemExit, match=word):
             packing.main(["pack", str(tmp_path / "out"), str(tmp_path / f"{name}.png")])
     Image.fromarray(np.zeros((3, 3), dtype=np.uint8)).save(tmp_path / "good.png")
+    out = [str(tmp_path / "out"), str(tmp_path / "good.png")]
     for model, word in (("vae digits", "256 levels"), ("nothing mnist", "no system")):
         with pytest.raises(SystemExit, match=word):
-            out = [str(tmp_path / "out"), str(tmp_path / "good.png")]
             packing.main(["pack", *out, "--model", model])
     assert not (tmp_path / "out").exists()
 

@@ -42,6 +42,7 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "19_score_and_diffusion": "E9 V21",
     "20_jem": "E10 E12 E13 E14 E16",
     "21_hybrid_models": "F3 N14 V12 V13 V19 V22 E11",
+    "27_compression": "F12 F13 O5",
 }
 # What a front end other than the book shows raw: MyST roles and directives, macros of the book.
 UNPORTABLE = r"\\(eqref|label|ref|KL|E)\b|\{(math|cite|ref|eq|numref|doc)[:}]|^(```\{|:::)"

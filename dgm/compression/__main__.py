@@ -1,6 +1,7 @@
-"""The door of the command ``python -m dgm.compression pack`` and ``unpack``, which is zoo/packing.py.
+"""The door of the command ``python -m dgm.compression pack``, ``unpack``: see zoo/packing.py.
 
-The command needs trained models, which stand a floor above this room. Needs torch only when run.
+The command needs trained models, which stand two floors above this room and import from it; this
+file only starts it, by name. Needs torch only when run.
 """
 
 import runpy

@@ -1,7 +1,7 @@
-"""The stack of bits that codecs push symbols on and pop symbols from, at the speed of compiled code.
+"""The stack of bits that codecs push symbols on and pop them from, at the speed of compiled code.
 
 Asymmetric numeral systems by constriction (Bamler 2022, arXiv:2201.01741); bits back and its dirty
-bits: Townsend, Bird and Barber (2019), arXiv:1901.04866, section 2.5. Needs torch and constriction.
+bits: Townsend, Bird and Barber (2019), arXiv:1901.04866. Needs torch and constriction.
 """
 
 import hashlib
@@ -52,7 +52,9 @@ class BitStack:
         self.table = table
         self.family = constriction.stream.model.Categorical(perfect=False)
         if len(content) % 4 or (content and not any(content[-4:])):
-            raise ValueError(f"content must be whole words, the last not 0, got {len(content)} bytes")
+            raise ValueError(
+                f"content must be whole words, the last not 0, got {len(content)} bytes"
+            )
         words = array("I", content)
         if sys.byteorder == "big":
             words.byteswap()
@@ -130,8 +132,8 @@ class BitStack:
     def scramble(self, key: str, depth: int = 256) -> None:
         """Mix the top words with a stream that looks random; the same call undoes it.
 
-        What was pushed last is not random to the law that is popped next (dirty bits); after this it
-        is. The word on top stays, and so does the number of words.
+        What was pushed last is not random to the law that is popped next (dirty bits); now it is.
+        The word on top stays, and so does the number of words.
         """
         words = self._words().clone()
         n = min(depth, len(words) - 1)

@@ -1,6 +1,6 @@
-"""Bit-Swap: bits back over a chain of layers, written one at a time, so that few bits are needed first.
+"""Bit-Swap: bits back over a chain of layers, each written before the next is drawn.
 
-Kingma, Abbeel and Ho (2019), arXiv:1905.06845, section 3 and algorithm 1. Needs torch only.
+Kingma, Abbeel and Ho (2019), arXiv:1905.06845. Needs torch only.
 """
 
 import copy
@@ -35,7 +35,9 @@ class BitSwap:
         swap: bool = True,
     ):  # fmt: skip
         if any(layer.rising is None or layer.posterior is not None for layer in model.layers):
-            raise ValueError("model must be drawn on the way up only: use TopDownCodec for the other")
+            raise ValueError(
+                "model must be drawn on the way up only: use TopDownCodec for the other"
+            )
         if getattr(model, "top", None) is not None:
             raise ValueError("model must be a Markov chain: a state that layers add to is none")
         self.model, self.data = copy.deepcopy(model).double().eval(), model.data
@@ -50,7 +52,7 @@ class BitSwap:
         return self.buckets.centres[i][None]
 
     def _below(self, depth: int, i: Tensor) -> Tensor:
-        """The law of what layer ``depth`` generates, at bucket numbers i: of the layer below, or x."""
+        """The law of what layer ``depth`` generates at bucket numbers i: the layer below, or x."""
         h = self.layers[depth].update(self.model._start(1), self._value(i))
         if depth == 0:
             return self.table(self.model.decoder(h), self.data.levels)

@@ -1,8 +1,8 @@
 """Bits back: a code for a model with a latent variable that costs the bound, not the whole of it.
 
-Hinton and van Camp (1993), doi:10.1145/168304.168306; Frey and Hinton (1996), doi:10.1109/DCC.1996.
-488312; with asymmetric numeral systems: Townsend, Bird and Barber (2019), arXiv:1901.04866, table 1.
-Needs torch only.
+Hinton and van Camp (1993), doi:10.1145/168304.168306; Frey and Hinton (1996),
+doi:10.1109/DCC.1996.488312; with asymmetric numeral systems: Townsend, Bird and Barber (2019),
+arXiv:1901.04866. Needs torch only.
 """
 
 import copy

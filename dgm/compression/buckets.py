@@ -1,7 +1,7 @@
-"""Reals cut into buckets, so that an entropy coder can hold them, and Gaussians as tables over them.
+"""Reals cut into buckets that an entropy coder can hold, and Gaussians as tables over them.
 
-Buckets of equal mass under the prior: Townsend, Bird and Barber (2019), arXiv:1901.04866, section
-2.5.1: the prior then takes exactly log2(n) bits a number. Needs torch only.
+Buckets of equal mass under the prior: Townsend, Bird and Barber (2019), arXiv:1901.04866:
+the prior then takes exactly log2(n) bits a number. Needs torch only.
 """
 
 import math

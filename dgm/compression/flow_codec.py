@@ -1,6 +1,6 @@
-"""The code of an integer flow: what leaves each level, by its law given what stays.
+"""The code of an integer flow: what leaves each stage, by its law given what stays.
 
-Hoogeboom, Peters, van den Berg and Welling (2019), arXiv:1905.07376, section 4.4. Needs torch only.
+Hoogeboom, Peters, van den Berg and Welling (2019), arXiv:1905.07376. Needs torch only.
 """
 
 import copy
@@ -17,7 +17,7 @@ class FlowCodec:
     Parameters
     ----------
     model : nn.Module
-        ``data``, ``levels`` and ``leaving(x)`` (integer_flow.py).
+        ``data``, ``stages`` and ``leaving(x)`` (integer_flow.py).
     at_once : int
         Pictures that go through the networks together.
 
@@ -42,19 +42,19 @@ class FlowCodec:
         """Push x (N, *shape) on the stack."""
         for part in reversed(self.data.check(x).split(self.at_once)):
             found = self.model.leaving(part)
-            for level, (left, rest) in zip(self.model.levels, found, strict=True):
-                stack.push(left.long().flatten(), level.law(rest).table().flatten(0, 1))
+            for stage, (left, rest) in zip(self.model.stages, found, strict=True):
+                stack.push(left.long().flatten(), stage.law(rest).table().flatten(0, 1))
 
     @torch.no_grad()
     def decode(self, n: int, stack: object) -> Tensor:
-        """Pop n pictures (n, *shape), as stored: the last level first, its couplings undone."""
+        """Pop n pictures (n, *shape), as stored: the last stage first, its couplings undone."""
         found, left = [self.data.stored(torch.zeros(0, *self.data.shape))], self.data.count(n)
         while left:
             rows = min(left, self.at_once)
             rest = torch.zeros(rows, 0, dtype=torch.float64)
-            for level in reversed(self.model.levels):
-                popped = stack.pop(level.law(rest).table().flatten(0, 1))
-                rest = level.inverse(popped.view(rows, -1).double(), rest)
+            for stage in reversed(self.model.stages):
+                popped = stack.pop(stage.law(rest).table().flatten(0, 1))
+                rest = stage.inverse(popped.view(rows, -1).double(), rest)
             found.append(self.data.stored(rest.view(rows, *self.data.shape)))
             left -= rows
         return torch.cat(found)

@@ -1,6 +1,6 @@
-"""Integer discrete flow: levels of rounded couplings, after each of which some entries leave.
+"""Integer discrete flow: stages of rounded couplings, after each of which some entries leave.
 
-Hoogeboom, Peters, van den Berg and Welling (2019), arXiv:1905.07376, sections 3 and 4 (what leaves
+Hoogeboom, Peters, van den Berg and Welling (2019), arXiv:1905.07376 (what leaves
 has a discretised logistic law that looks at what stays); better networks: van den Berg, Gritsenko,
 Dehghani, Sonderby and Salimans (2021), IDF++, arXiv:2006.12459. Needs torch only.
 """
@@ -11,8 +11,32 @@ import torch
 from torch import Tensor, nn
 
 
-class LeavingLevel(nn.Module):
-    """Couplings over D entries; then some of them leave, and the others stay for the next level.
+class _MassAt(torch.autograd.Function):
+    """table (B, n, L) at level v (B, n); its slope in v is half the difference of the neighbours.
+
+    A whole number has no derivative: what a shift by one would change is the next best thing. The
+    neighbours are those modulo L, as shifts are.
+    """
+
+    @staticmethod
+    def forward(ctx: object, table: Tensor, v: Tensor) -> Tensor:
+        """Log masses (B, n)."""
+        at = v.long().unsqueeze(-1)
+        ctx.save_for_backward(table, at)
+        return table.gather(-1, at).squeeze(-1)
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """For the table, and for v."""
+        table, at = ctx.saved_tensors
+        levels, each = table.shape[-1], gradient.unsqueeze(-1)
+        right, left = (table.gather(-1, (at + step) % levels) for step in (1, -1))
+        slope = (each * (right - left) / 2).squeeze(-1)
+        return torch.zeros_like(table).scatter(-1, at, each), slope
+
+
+class LeavingStage(nn.Module):
+    """Couplings over D entries; then some of them leave, and the others stay for the next stage.
 
     Parameters
     ----------
@@ -24,8 +48,8 @@ class LeavingLevel(nn.Module):
         What stays, scaled to -1 .. 1, (B, n_stays) -> (B, n_leaves * parameters). None: the law of
         what leaves is the same whatever stays.
     law : callable
-        ``law(parameters (B, n_leaves, parameters), levels)``: ``log_prob(v)`` of floats v that
-        hold whole numbers (B, n_leaves), ``table()``, ``sample(generator)``.
+        ``law(parameters (B, n_leaves, parameters), levels)``: ``table()`` of log masses
+        (B, n_leaves, levels), ``sample(generator)`` (B, n_leaves).
     start : Tensor
         Parameters of one entry, (parameters,), to which the network adds; learned for each.
     levels : int
@@ -33,7 +57,8 @@ class LeavingLevel(nn.Module):
     """
 
     def __init__(
-        self, couplings: Iterable[nn.Module], leaves: list[int], stays: list[int], net: nn.Module | None,
+        self, couplings: Iterable[nn.Module], leaves: list[int], stays: list[int],
+        net: nn.Module | None,
         law: Callable[[Tensor, int], object], start: Tensor, levels: int,
     ):  # fmt: skip
         super().__init__()
@@ -66,23 +91,27 @@ class LeavingLevel(nn.Module):
             parameters = parameters + out.view_as(parameters)
         return self.law_of(parameters, self.levels)
 
+    def log_prob(self, left: Tensor, stayed: Tensor) -> Tensor:
+        """log P of what leaves given what stays, (B,) nats."""
+        return _MassAt.apply(self.law(stayed).table(), left).sum(1)
+
 
 class IntegerFlow(nn.Module):
-    """P(x) = product over levels of P(what leaves | what stays), at z = f(x), a bijection of integers.
+    """P(x) = product over stages of P(what leaves | what stays), at z = f(x), a bijection.
 
     There is no log-determinant: a bijection of a countable set moves masses, and changes none.
 
     Parameters
     ----------
-    levels : iterable of LeavingLevel
+    stages : iterable of LeavingStage
         The first one sees all D entries, each following one what stayed; nothing stays at the end.
     data : Levels (support.py)
         What x is: ``shape``, ``dims``, ``check(x)``, ``stored(v)``, ``count(n)``.
 
     Notes
     -----
-    Own methods: ``leaving``, what leaves each level and what stays there. Sums to one over all
-    integers of the data: couplings are taken modulo ``levels`` and the laws are of these levels.
+    Own methods: ``leaving``, what leaves each stage and what stays there. Sums to one over all
+    integers of the data: couplings are taken modulo the number of levels.
 
     Examples
     --------
@@ -92,38 +121,38 @@ class IntegerFlow(nn.Module):
     True
     """
 
-    def __init__(self, levels: Iterable[LeavingLevel], data: object):
+    def __init__(self, stages: Iterable[LeavingStage], data: object):
         super().__init__()
-        self.levels, self.data = nn.ModuleList(levels), data
-        if not len(self.levels) or len(self.levels[-1].stays):
-            raise ValueError("levels must end with one that nothing stays at")
+        self.stages, self.data = nn.ModuleList(stages), data
+        if not len(self.stages) or len(self.stages[-1].stays):
+            raise ValueError("stages must end with one that nothing stays at")
 
     def leaving(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """For every level what leaves and what stays, floats that hold whole numbers, of x (B, *shape)."""
-        dtype = self.levels[0].start.dtype
+        """For every stage what leaves and what stays, floats that hold whole numbers."""
+        dtype = self.stages[0].start.dtype
         rest, found = self.data.check(x, trusted=self.training).flatten(1).to(dtype), []
-        for level in self.levels:
-            left, rest = level(rest)
+        for stage in self.stages:
+            left, rest = stage(rest)
             found.append((left, rest))
         return found
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (B, *shape) -> z (B, D), integers of the same levels, in the order in which they leave."""
+        """x (B, *shape) -> z (B, D), integers, in the order in which they leave."""
         return torch.cat([left for left, _ in self.leaving(x)], 1).long()
 
     @torch.no_grad()
     def inverse(self, z: Tensor) -> Tensor:
         """z (B, D) -> x (B, *shape) as stored, exactly."""
-        dtype, sizes = self.levels[0].start.dtype, [len(level.leaves) for level in self.levels]
+        dtype, sizes = self.stages[0].start.dtype, [len(stage.leaves) for stage in self.stages]
         rest = z.new_zeros(len(z), 0, dtype=dtype)
-        for level, left in zip(self.levels[::-1], z.to(dtype).split(sizes, 1)[::-1], strict=True):
-            rest = level.inverse(left, rest)
+        for stage, left in zip(self.stages[::-1], z.to(dtype).split(sizes, 1)[::-1], strict=True):
+            rest = stage.inverse(left, rest)
         return self.data.stored(rest.view(-1, *self.data.shape))
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
-        """log P of what leaves each level given what stays, (B,) nats each; they add up to log P(x)."""
-        found = enumerate(zip(self.levels, self.leaving(x), strict=True), start=1)
-        return {f"level {i}": level.law(b).log_prob(a).sum(1) for i, (level, (a, b)) in found}
+        """log P of what leaves each stage given what stays, (B,) nats; they add up to log P(x)."""
+        found = enumerate(zip(self.stages, self.leaving(x), strict=True), start=1)
+        return {f"stage {i}": stage.log_prob(a, b) for i, (stage, (a, b)) in found}
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Exact log mass (B,), nats."""
@@ -135,16 +164,16 @@ class IntegerFlow(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, *, generator: torch.Generator | None = None) -> Tensor:
-        """n draws (n, *shape) as stored: the last level first, its couplings undone, then the others.
+        """n draws (n, *shape) as stored: the last stage first, its couplings undone, and so on.
 
         The generator lives on the model's device.
         """
         n = self.data.count(n)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
-        rest = self.levels[0].start.new_zeros(max(n, 1), 0)  # networks reshape no empty batch
-        for level in reversed(self.levels):
-            rest = level.inverse(level.law(rest).sample(generator).to(rest.dtype), rest)
+        rest = self.stages[0].start.new_zeros(max(n, 1), 0)  # networks reshape no empty batch
+        for stage in reversed(self.stages):
+            rest = stage.inverse(stage.law(rest).sample(generator).to(rest.dtype), rest)
         for module, training in modes:
             module.training = training
         return self.data.stored(rest.view(-1, *self.data.shape))[:n]

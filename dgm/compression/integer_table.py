@@ -3,7 +3,7 @@
 Encoder and decoder must hold the very same table. Networks round differently on another machine,
 with another batch or another number of threads; from the rounded logarithms on, all arithmetic here
 is of whole numbers. The problem: Balle, Johnston and Minnen (2019), Integer networks for data
-compression with latent-variable models, ICLR; the tables: Duda (2013), arXiv:1311.2540, section 3.
+compression with latent-variable models, ICLR; the tables: Duda (2013), arXiv:1311.2540.
 Needs torch only.
 """
 
@@ -31,7 +31,7 @@ def _falling_weights(per_bit: int) -> Tensor:
 
 
 class IntegerTable:
-    """log p (N, K) of any normalisation -> frequencies (N, K), each 1 or more, summing to 2^precision.
+    """log p (N, K) of any normalisation -> frequencies (N, K), 1 or more, of sum 2^precision.
 
     A symbol v then takes precision - log2 f_v bits. Logarithms are first rounded to steps of
     1 / per_bit bits: networks in double precision agree to some 1e-13 wherever they run, so that

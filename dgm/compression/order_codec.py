@@ -1,6 +1,6 @@
 """The code of absorbing diffusion: entries in an order that both sides agree on.
 
-Hoogeboom et al. (2022), Autoregressive diffusion models, arXiv:2110.02037, section 4.3. The order
+Hoogeboom et al. (2022), Autoregressive diffusion models, arXiv:2110.02037. The order
 is drawn from the same law in the model and in its bound, so its bits need not be got back: any
 order that both sides know will do. Needs torch only.
 """

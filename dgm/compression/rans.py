@@ -1,6 +1,6 @@
 """Asymmetric numeral systems: one whole number that symbols are pushed on and popped from.
 
-Duda (2009, 2013), arXiv:1311.2540, section 3; streaming with 32-bit words: Giesen (2014),
+Duda (2009, 2013), arXiv:1311.2540; streaming with 32-bit words: Giesen (2014),
 arXiv:1402.3392. The words are those of `constriction`'s AnsCoder, bit for bit: bit_stack.py does
 the same at speed. Needs torch only, and does without it.
 """
@@ -12,11 +12,11 @@ WORD = 32  # bits moved between the number and the list at once
 
 
 class Rans:
-    """A stack of bits: pushing symbol v of frequency f_v out of 2^precision adds log2(2^precision / f_v).
+    """A stack of bits: symbol v of frequency f_v out of 2^precision adds log2(2^precision / f_v).
 
-    The state s < 2^64 is one number. Push: s -> (s div f) 2^precision + s mod f + start, which makes
-    s larger by the factor 2^precision / f; pop undoes that. Words of 32 bits are moved to a list
-    before s grows too large, and back.
+    The state s < 2^64 is one number. Push: s -> (s div f) 2^precision + s mod f + start, which
+    makes s larger by the factor 2^precision / f; pop undoes that. Words of 32 bits are moved to a
+    list before s grows too large, and back.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
-"""A coupling of whole numbers: shift some entries by a rounded function of the others, modulo levels.
+"""A coupling of whole numbers: some move by a rounded function of the others, modulo levels.
 
-Hoogeboom, Peters, van den Berg and Welling (2019), Integer discrete flows, arXiv:1905.07376,
-eqs. 5-7; modulo the number of levels: Tran et al. (2019), arXiv:1905.10347, section 4.2.
-Needs torch only.
+Hoogeboom, Peters, van den Berg and Welling (2019), Integer discrete flows, arXiv:1905.07376;
+modulo the number of levels: Tran et al. (2019), arXiv:1905.10347. Needs torch only.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Bits back through a hierarchy that is inferred from the top: all layers are drawn, then written.
 
-Townsend, Bird, Kunze and Barber (2020), HiLLoC, arXiv:1912.09953, section 3. Needs torch only.
+Townsend, Bird, Kunze and Barber (2020), HiLLoC, arXiv:1912.09953. Needs torch only.
 """
 
 import copy
@@ -29,7 +29,9 @@ class TopDownCodec:
 
     def __init__(self, model: nn.Module, buckets: object, table: Callable[[object, int], Tensor]):
         if any(layer.rising is not None for layer in model.layers):
-            raise ValueError("model must be inferred on the way down only: use BitSwap for the other")
+            raise ValueError(
+                "model must be inferred on the way down only: use BitSwap for the other"
+            )
         self.model, self.data = copy.deepcopy(model).double().eval(), model.data
         self.buckets, self.table = buckets, table
 

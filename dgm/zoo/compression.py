@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from dgm.compression.integer_flow import IntegerFlow, LeavingLevel
+from dgm.compression.integer_flow import IntegerFlow, LeavingStage
 from dgm.compression.rounded_coupling import RoundedCoupling
-from dgm.compression.wrapped_logistic import WrappedLogisticMixture
+from dgm.distribution.discretized_logistic import DiscretizedLogisticMixture
 from dgm.distribution.support import Levels
 from dgm.nets.mlp import ResidualMLP
 from dgm.train import Fit, fit
@@ -42,7 +42,13 @@ def leaving_order(shape: tuple[int, ...]) -> list[list[int]]:
 
 
 def _couplings(
-    leaves: list[int], stays: list[int], levels: int, n: int, width: int, blocks: int
+    leaves: list[int],
+    stays: list[int],
+    levels: int,
+    n: int,
+    width: int,
+    blocks: int,
+    dropout: float,
 ) -> list[nn.Module]:
     """Couplings that move one half of what leaves given all the rest, in turn.
 
@@ -53,7 +59,7 @@ def _couplings(
         moved, other = halves[(k + 1) % 2], halves[k % 2]
         seen = stays + other
         if moved and seen:
-            net = ResidualMLP(len(seen), len(moved), width, blocks)
+            net = ResidualMLP(len(seen), len(moved), width, blocks, dropout)
             found.append(RoundedCoupling(net, seen, moved, levels))
     return found
 
@@ -61,12 +67,12 @@ def _couplings(
 def integer_flow(
     data: Levels, couplings: int = 2, width: int = 64, blocks: int = 1, components: int = 5,
     law_width: int = 64, law_blocks: int = 1, dropout: float = 0.0, least_width: int = 32,
-    looks: bool = True,
+    shift_dropout: float = 0.0, looks: bool = True,
 ) -> IntegerFlow:  # fmt: skip
-    """Integer discrete flow: rounded couplings, and logistic laws of what leaves at each level.
+    """Integer discrete flow: rounded couplings, and logistic laws of what leaves each stage.
 
     ``looks``: the law of what leaves looks at what stays; else it is the same for all pictures.
-    Levels of fewer than 8 entries have networks of ``least_width``.
+    Stages of fewer than 8 entries have networks of ``least_width``.
     """
     if not isinstance(data, Levels):
         raise ValueError(f"data must be integers as stored (Levels), got {data}")
@@ -74,7 +80,7 @@ def integer_flow(
     data.count(components, "components", least=1)
     start = torch.zeros(3, components)  # logits, means, log scales
     start[1], start[2] = torch.linspace(-1, 1, components + 2)[1:-1], -2.0
-    rest, levels = list(range(data.dims)), []
+    rest, stages = list(range(data.dims)), []
     for group in leaving_order(data.shape):
         chosen = set(group)
         leaves = [i for i, place in enumerate(rest) if place in chosen]
@@ -82,18 +88,17 @@ def integer_flow(
         few = len(leaves) < 8
         sizes = (min(least_width, width), min(least_width, law_width))
         wide, law_wide = sizes if few else (width, law_width)
-        moves = _couplings(leaves, stays, data.levels, couplings, wide, blocks)
-        net, law = None, WrappedLogisticMixture
+        moves = _couplings(leaves, stays, data.levels, couplings, wide, blocks, shift_dropout)
+        net, law = None, DiscretizedLogisticMixture
         if looks and stays:
             out = len(leaves) * 3 * components
             net = ResidualMLP(len(stays), out, law_wide, law_blocks, dropout)
-        levels.append(LeavingLevel(moves, leaves, stays, net, law, start.flatten(), data.levels))
+        stages.append(LeavingStage(moves, leaves, stays, net, law, start.flatten(), data.levels))
         rest = [rest[i] for i in stays]
-    return IntegerFlow(levels, data)
+    return IntegerFlow(stages, data)
 
 
-
-def jitter_less(
+def less_and_less_jitter(
     model: IntegerFlow, dataset: Any, seed: int, *, steps: int, shift: float, turn: float,
     **settings: Any,
 ) -> Fit:  # fmt: skip
@@ -107,7 +112,7 @@ _DIGITS = Recipe(
     dict(couplings=2, width=96, law_width=128, dropout=0.2),
     dict(steps=2000, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.998, shift=0.3, turn=0.1,
          warmup=100, clip_norm=1.0, eval_every=250, progress=False),
-    jitter_less, seeds=3,
+    less_and_less_jitter, seeds=3,
 )  # fmt: skip
 
 ENTRIES = (

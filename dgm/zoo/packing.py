@@ -35,7 +35,7 @@ def pack_pictures(model: nn.Module, name: str, x: Tensor, note: bytes = b"") -> 
 
 
 def unpack_pictures(model: nn.Module, content: bytes) -> Tensor:
-    """What `pack_pictures` made of x; a ValueError where content is not whole or another model's."""
+    """The pictures in content; a ValueError where it is not whole, or another model's."""
     return read_packed(content, model_digest(model), codec_of(model), new_stack)
 
 
@@ -43,7 +43,7 @@ def unpack_pictures(model: nn.Module, content: bytes) -> Tensor:
 
 
 def read_picture(file: Path) -> Tensor:
-    """One picture (C, H, W), uint8, C as its mode has; ValueError for more than 8 bits a channel."""
+    """One picture (C, H, W), uint8; a ValueError where a channel has more than 8 bits."""
     try:
         with Image.open(file) as picture:
             picture.load()
@@ -93,7 +93,9 @@ def pack(files: list[Path], out: Path, name: str) -> str:
         tiles.append(to_tiles(picture, model.data.shape))
         index.append([file.stem, *picture.shape])
         png += len(as_png(picture))
-    content = pack_pictures(model, name, torch.cat(tiles), zlib.compress(json.dumps(index).encode()))
+    content = pack_pictures(
+        model, name, torch.cat(tiles), zlib.compress(json.dumps(index).encode())
+    )
     out.write_bytes(content)
     return f"{len(files)} pictures, {len(content)} bytes; as PNG {png} bytes"
 
