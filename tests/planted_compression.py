@@ -2,7 +2,7 @@
 
 import torch
 
-from dgm.compression import container, integer_flow, integer_table
+from dgm.compression import container, integer_table
 from dgm.compression.bit_stack import BitStack
 from dgm.compression.bit_swap import BitSwap
 from dgm.compression.bits_back import BitsBack
@@ -22,7 +22,7 @@ _BACK, _SUM = (
     "tables_sum_to_their_total_and_leave_nothing_out",
 )
 _LONG = "codes_are_as_long_as_the_model_says"
-_SLOPE = "the_slope_of_a_mass_is_half_the_difference_of_its_neighbours"
+_SLOPE = "a_shift_learns_what_its_neighbours_would_cost"
 
 
 def the_table_does_not_sum_to_its_precision(patch):
@@ -195,21 +195,24 @@ def orders_are_drawn_anew(patch):
     return _BACK
 
 
-def the_shift_is_not_rounded_the_other_way(patch):
+def the_shift_is_rounded_down_on_the_way_back(patch):
     def inverse(self, y):
-        moved = torch.remainder((y[:, self.moved] - self._shift(y)).floor(), self.levels)
-        return y.index_copy(1, self.moved, moved)
+        shift = self._shift(y.to(next(self.parameters()).dtype)).floor().long()
+        return y.index_copy(1, self.moved, (y[:, self.moved] - shift) % self.levels)
 
     patch.setattr(RoundedCoupling, "inverse", inverse)
     return "a_bijection_of_all_integers"
 
 
 def the_shift_stops_at_the_edge(patch):
-    def forward(self, x):
-        moved = (x[:, self.moved] + self._shift(x).round()).clamp(0, self.levels - 1)
-        return x.index_copy(1, self.moved, moved)
+    right = RoundedCoupling.__init__
 
-    patch.setattr(RoundedCoupling, "forward", forward)
+    def init(self, *sizes, **options):
+        right(self, *sizes, **options)
+        every = torch.arange(self.levels)
+        self.origin = (every[:, None] - every).clamp(0, self.levels - 1)
+
+    patch.setattr(RoundedCoupling, "__init__", init)
     return "shifts_are_rounded_and_wrap"
 
 
@@ -225,22 +228,21 @@ def couplings_are_undone_in_the_order_they_came(patch):
     return "a_bijection_of_all_integers"
 
 
-def the_neighbours_end_at_the_edges(patch):
-    def backward(ctx, gradient):
-        table, at = ctx.saved_tensors
-        last, each = table.shape[-1] - 1, gradient.unsqueeze(-1)
-        right, left = (table.gather(-1, (at + step).clamp(0, last)) for step in (1, -1))
-        slope = (each * (right - left) / 2).squeeze(-1)
-        return torch.zeros_like(table).scatter(-1, at, each), slope
+def the_softness_is_ignored(patch):
+    right = RoundedCoupling.__init__
 
-    patch.setattr(integer_flow._MassAt, "backward", staticmethod(backward))
+    def init(self, *sizes, softness=0.2, straight=False):
+        right(self, *sizes, 0.2, straight)
+
+    patch.setattr(RoundedCoupling, "__init__", init)
     return _SLOPE
 
 
-def a_whole_number_has_no_slope(patch):
-    right = integer_flow._MassAt.backward
-    patch.setattr(integer_flow._MassAt, "backward",
-                  staticmethod(lambda ctx, g: (right(ctx, g)[0], torch.zeros_like(g))))  # fmt: skip
+def the_slope_goes_the_other_way(patch):
+    right = RoundedCoupling._shares
+    patch.setattr(
+        RoundedCoupling, "_shares", lambda c, t: 2 * right(c, t).detach() - right(c, t)
+    )  # the same values
     return _SLOPE
 
 
@@ -285,9 +287,9 @@ FAULTS = [
     the_posterior_of_a_layer_is_on_the_wrong_scale, all_layers_are_drawn_before_one_is_written,
     the_likeliest_component_is_taken, places_are_pushed_in_the_order_they_are_popped,
     places_come_as_they_are_stored, orders_are_drawn_anew,
-    the_shift_is_not_rounded_the_other_way, the_shift_stops_at_the_edge,
-    couplings_are_undone_in_the_order_they_came, the_neighbours_end_at_the_edges,
-    a_whole_number_has_no_slope,
+    the_shift_is_rounded_down_on_the_way_back, the_shift_stops_at_the_edge,
+    couplings_are_undone_in_the_order_they_came, the_softness_is_ignored,
+    the_slope_goes_the_other_way,
     the_digest_is_not_looked_at, every_model_has_the_same_digest, what_came_out_is_not_compared,
     tiles_are_put_together_transposed,
 ]  # fmt: skip

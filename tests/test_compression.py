@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from planted_compression import FAULTS
 from torch import nn
+from torch.nn.functional import one_hot
 
 from dgm import zoo
 from dgm.compression import container
@@ -202,39 +203,45 @@ def a_bijection_of_all_integers():
     z = model(x)
     assert len(z.unique(dim=0)) == len(x)
     assert 0 <= z.min() <= z.max() == 4
-    assert (z != x.flatten(1)).any(0).sum() >= 2, "nothing is moved"
+    moved = z != x.flatten(1)[:, [1, 2, 3, 0]]  # as they leave
+    assert moved.any(), "nothing is moved"
     assert torch.equal(model.inverse(z), x)
     assert model.log_prob(x).exp().sum().item() == pytest.approx(1, abs=1e-5)
 
 
+def shifted(x, by, **options):
+    """Marks of x (B, 2), five levels, after a coupling that adds ``by`` to the second; it too."""
+    layer = RoundedCoupling(nn.Linear(1, 1), [0], [1], 5, **options).double()
+    nn.init.constant_(layer.net.weight, 0.0)
+    nn.init.constant_(layer.net.bias, by / 2)  # 1 is half of the levels, which is 2
+    return layer(one_hot(x, 5).double()), layer
+
+
 def shifts_are_rounded_and_wrap():
-    net = nn.Linear(1, 1)
-    nn.init.constant_(net.weight, 0.0)
-    nn.init.constant_(net.bias, 0.85)  # of half of 5 levels: 1.7, so 2
-    layer = RoundedCoupling(net, [0], [1], 5)
-    x = torch.tensor([[0.0, 0.0], [3.0, 3.0], [1.0, 4.0]])
-    assert layer(x).tolist() == [[0, 2], [3, 0], [1, 1]]
-    assert layer.inverse(layer(x)).tolist() == x.tolist()
-    x.requires_grad_()
-    (layer(x)[:, 1] * torch.tensor([1.0, 2.0, 4.0])).sum().backward()
-    assert x.grad.tolist() == [[0, 1], [0, 2], [0, 4]]
-    assert net.bias.grad.item() == 7 * 2  # half of the levels for each
+    x = torch.tensor([[0, 0], [3, 3], [1, 4]])
+    for by, expected in ((1.7, [2, 0, 1]), (-0.6, [4, 2, 3]), (0.4, [0, 3, 4])):
+        marks, layer = shifted(x, by)
+        assert (marks.sum(-1) - 1).abs().max() < 1e-9
+        y = marks.argmax(-1)
+        assert y.tolist() == [[a, b] for a, b in zip([0, 3, 1], expected, strict=True)]
+        torch.testing.assert_close(marks.detach(), one_hot(y, 5).double())
+        assert torch.equal(layer.inverse(y), x)
 
 
-def the_slope_of_a_mass_is_half_the_difference_of_its_neighbours():
-    stage = zoo.get("integer_flow").small()[0].stages[0]
-    left = torch.tensor([[0.0, 4.0], [2.0, 1.0]], requires_grad=True)
-    stayed = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
-    table = stage.law(stayed).table()
-    value = stage.log_prob(left, stayed)
-    by_hand = [table[i, 0, int(a)] + table[i, 1, int(b)] for i, (a, b) in enumerate(left.tolist())]
-    torch.testing.assert_close(value, torch.stack(by_hand))
-    value.sum().backward()
-    for i, row in enumerate(left.tolist()):
-        for j, v in enumerate(row):
-            pair = table[i, j, (int(v) + 1) % 5], table[i, j, (int(v) - 1) % 5]
-            torch.testing.assert_close(left.grad[i, j], (pair[0] - pair[1]).detach() / 2)
-    assert stage.start.grad.abs().sum() > 0
+def a_shift_learns_what_its_neighbours_would_cost():
+    """The gradient is that of the mean over a logistic shift, worked out from its CDF."""
+    cost, x, by = torch.tensor([0.0, 3.0, -1.0, 5.0, 2.0]).double(), torch.tensor([[1, 4]]), 1.3
+    for softness in (0.1, 0.25):
+        marks, layer = shifted(x, by, softness=softness)
+        (marks[0, 1] @ cost).backward()
+        t = torch.tensor(by, dtype=torch.float64, requires_grad=True)
+        k = torch.arange(-8, 9).double()
+        mass = ((k + 0.5 - t) / softness).sigmoid() - ((k - 0.5 - t) / softness).sigmoid()
+        (mass @ cost[((4 + k) % 5).long()]).backward()
+        assert layer.net.bias.grad.item() == pytest.approx(2 * t.grad.item(), rel=0.03)
+    marks, layer = shifted(x, by, straight=True)
+    (marks[0, 1] @ cost).backward()  # 4 + 1 mod 5 is 0: neighbours 1 and 4
+    assert layer.net.bias.grad.item() == pytest.approx(2 * (3.0 - 2.0) / 2)
 
 
 def buckets_have_equal_mass_under_the_prior():
@@ -379,7 +386,7 @@ PROPERTIES = (
     what_is_pushed_comes_back_last_first, scrambling_undoes_itself_and_keeps_the_length,
     every_codec_gives_back_what_went_in, codes_are_as_long_as_the_model_says,
     codes_come_in_the_order_of_the_model, a_bijection_of_all_integers, shifts_are_rounded_and_wrap,
-    the_slope_of_a_mass_is_half_the_difference_of_its_neighbours,
+    a_shift_learns_what_its_neighbours_would_cost,
     buckets_have_equal_mass_under_the_prior,
     few_bits_are_needed_first_with_bit_swap, draws_are_clean_after_scrambling,
     mixtures_get_the_bits_of_their_component_back, a_damaged_stream_is_never_read,
@@ -540,6 +547,7 @@ def test_terms_of_stages_add_up_and_a_blind_law_sees_nothing():
     (lambda: RoundedCoupling(nn.Linear(1, 1), [0], [0], 3), "seen"),
     (lambda: RoundedCoupling(nn.Linear(1, 1), [], [0], 3), "seen"),
     (lambda: RoundedCoupling(nn.Linear(1, 1), [1], [0], 1), "levels"),
+    (lambda: RoundedCoupling(nn.Linear(1, 1), [1], [0], 3, softness=0.0), "softness"),
     (lambda: LeavingStage([], [0], [0], None, None, torch.zeros(3), 3), "leaves"),
     (lambda: IntegerFlow([], Levels((1,), 3)), "stages"),
     (lambda: codecs.codec_of(zoo.get("nice").small()[0]), "model must"),

@@ -43,7 +43,7 @@ class FlowCodec:
         for part in reversed(self.data.check(x).split(self.at_once)):
             found = self.model.leaving(part)
             for stage, (left, rest) in zip(self.model.stages, found, strict=True):
-                stack.push(left.long().flatten(), stage.law(rest).table().flatten(0, 1))
+                stack.push(left.flatten(), stage.law(rest).table().flatten(0, 1))
 
     @torch.no_grad()
     def decode(self, n: int, stack: object) -> Tensor:
@@ -51,10 +51,10 @@ class FlowCodec:
         found, left = [self.data.stored(torch.zeros(0, *self.data.shape))], self.data.count(n)
         while left:
             rows = min(left, self.at_once)
-            rest = torch.zeros(rows, 0, dtype=torch.float64)
+            rest = torch.zeros(rows, 0, dtype=torch.long)
             for stage in reversed(self.model.stages):
                 popped = stack.pop(stage.law(rest).table().flatten(0, 1))
-                rest = stage.inverse(popped.view(rows, -1).double(), rest)
+                rest = stage.inverse(popped.view(rows, -1), rest)
             found.append(self.data.stored(rest.view(rows, *self.data.shape)))
             left -= rows
         return torch.cat(found)

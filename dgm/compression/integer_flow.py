@@ -9,39 +9,17 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-
-
-class _MassAt(torch.autograd.Function):
-    """table (B, n, L) at level v (B, n); its slope in v is half the difference of the neighbours.
-
-    A whole number has no derivative: what a shift by one would change is the next best thing. The
-    neighbours are those modulo L, as shifts are.
-    """
-
-    @staticmethod
-    def forward(ctx: object, table: Tensor, v: Tensor) -> Tensor:
-        """Log masses (B, n)."""
-        at = v.long().unsqueeze(-1)
-        ctx.save_for_backward(table, at)
-        return table.gather(-1, at).squeeze(-1)
-
-    @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """For the table, and for v."""
-        table, at = ctx.saved_tensors
-        levels, each = table.shape[-1], gradient.unsqueeze(-1)
-        right, left = (table.gather(-1, (at + step) % levels) for step in (1, -1))
-        slope = (each * (right - left) / 2).squeeze(-1)
-        return torch.zeros_like(table).scatter(-1, at, each), slope
+from torch.nn.functional import one_hot
 
 
 class LeavingStage(nn.Module):
-    """Couplings over D entries; then some of them leave, and the others stay for the next stage.
+    """Couplings over D entries; then some leave, and the others stay for the next stage.
 
     Parameters
     ----------
     couplings : iterable of nn.Module
-        ``forward(x (B, D))`` and ``inverse`` (rounded_coupling.py).
+        ``forward(marks (B, D, L))``, ``inverse(y (B, D))`` (rounded_coupling.py): a mark is a one
+        at the level, among zeros.
     leaves, stays : list of int
         Which of the D entries; together all of them, no entry is both.
     net : nn.Module or None
@@ -69,14 +47,14 @@ class LeavingStage(nn.Module):
         self.register_buffer("leaves", torch.tensor(leaves), persistent=False)
         self.register_buffer("stays", torch.tensor(stays, dtype=torch.long), persistent=False)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, D) -> what leaves (B, n_leaves) and what stays (B, n_stays)."""
+    def forward(self, marks: Tensor) -> tuple[Tensor, Tensor]:
+        """Marks (B, D, L) -> those of what leaves and those of what stays."""
         for coupling in self.couplings:
-            x = coupling(x)
-        return x[:, self.leaves], x[:, self.stays]
+            marks = coupling(marks)
+        return marks[:, self.leaves], marks[:, self.stays]
 
     def inverse(self, left: Tensor, stayed: Tensor) -> Tensor:
-        """What left and what stayed -> x (B, D)."""
+        """Integers that left (B, n_leaves) and stayed (B, n_stays) -> x (B, D)."""
         x = left.new_zeros(len(left), len(self.leaves) + len(self.stays))
         x = x.index_copy(1, self.leaves, left).index_copy(1, self.stays, stayed)
         for coupling in reversed(self.couplings):
@@ -84,7 +62,8 @@ class LeavingStage(nn.Module):
         return x
 
     def law(self, stayed: Tensor) -> object:
-        """The law of what leaves given what stays (B, n_stays)."""
+        """The law of what leaves given the levels that stay (B, n_stays)."""
+        stayed = stayed.to(self.start.dtype)
         parameters = self.start.expand(len(stayed), *self.start.shape)
         if self.net is not None:
             out = self.net(stayed * (2 / (self.levels - 1)) - 1)
@@ -92,8 +71,9 @@ class LeavingStage(nn.Module):
         return self.law_of(parameters, self.levels)
 
     def log_prob(self, left: Tensor, stayed: Tensor) -> Tensor:
-        """log P of what leaves given what stays, (B,) nats."""
-        return _MassAt.apply(self.law(stayed).table(), left).sum(1)
+        """log P of what leaves given what stays, both as marks, (B,) nats."""
+        every = torch.arange(self.levels, dtype=left.dtype, device=left.device)
+        return (self.law(stayed @ every).table() * left).flatten(1).sum(1)
 
 
 class IntegerFlow(nn.Module):
@@ -127,31 +107,34 @@ class IntegerFlow(nn.Module):
         if not len(self.stages) or len(self.stages[-1].stays):
             raise ValueError("stages must end with one that nothing stays at")
 
-    def leaving(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """For every stage what leaves and what stays, floats that hold whole numbers."""
-        dtype = self.stages[0].start.dtype
-        rest, found = self.data.check(x, trusted=self.training).flatten(1).to(dtype), []
+    def _leaving(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """For every stage the marks of what leaves and of what stays, of x (B, *shape)."""
+        x = self.data.check(x, trusted=self.training).flatten(1)
+        rest, found = one_hot(x, self.data.levels).to(self.stages[0].start.dtype), []
         for stage in self.stages:
             left, rest = stage(rest)
             found.append((left, rest))
         return found
 
+    def leaving(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """For every stage the integers that leave (B, n_leaves) and that stay (B, n_stays)."""
+        return [(left.argmax(-1), rest.argmax(-1)) for left, rest in self._leaving(x)]
+
     def forward(self, x: Tensor) -> Tensor:
         """x (B, *shape) -> z (B, D), integers, in the order in which they leave."""
-        return torch.cat([left for left, _ in self.leaving(x)], 1).long()
+        return torch.cat([left for left, _ in self.leaving(x)], 1)
 
     @torch.no_grad()
     def inverse(self, z: Tensor) -> Tensor:
         """z (B, D) -> x (B, *shape) as stored, exactly."""
-        dtype, sizes = self.stages[0].start.dtype, [len(stage.leaves) for stage in self.stages]
-        rest = z.new_zeros(len(z), 0, dtype=dtype)
-        for stage, left in zip(self.stages[::-1], z.to(dtype).split(sizes, 1)[::-1], strict=True):
+        rest, sizes = z[:, :0], [len(stage.leaves) for stage in self.stages]
+        for stage, left in zip(self.stages[::-1], z.split(sizes, 1)[::-1], strict=True):
             rest = stage.inverse(left, rest)
         return self.data.stored(rest.view(-1, *self.data.shape))
 
     def terms(self, x: Tensor) -> dict[str, Tensor]:
         """log P of what leaves each stage given what stays, (B,) nats; they add up to log P(x)."""
-        found = enumerate(zip(self.stages, self.leaving(x), strict=True), start=1)
+        found = enumerate(zip(self.stages, self._leaving(x), strict=True), start=1)
         return {f"stage {i}": stage.log_prob(a, b) for i, (stage, (a, b)) in found}
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -171,9 +154,9 @@ class IntegerFlow(nn.Module):
         n = self.data.count(n)
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
-        rest = self.stages[0].start.new_zeros(max(n, 1), 0)  # networks reshape no empty batch
+        rest = self.stages[0].leaves.new_zeros(max(n, 1), 0)  # networks reshape no empty batch
         for stage in reversed(self.stages):
-            rest = stage.inverse(stage.law(rest).sample(generator).to(rest.dtype), rest)
+            rest = stage.inverse(stage.law(rest).sample(generator), rest)
         for module, training in modes:
             module.training = training
         return self.data.stored(rest.view(-1, *self.data.shape))[:n]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,37 +44,30 @@ def leaving_order(shape: tuple[int, ...]) -> list[list[int]]:
 
 
 def _couplings(
-    leaves: list[int],
-    stays: list[int],
-    levels: int,
-    n: int,
-    width: int,
-    blocks: int,
-    dropout: float,
+    leaves: list[int], stays: list[int], levels: int, n: int, net: Callable, straight: bool
 ) -> list[nn.Module]:
-    """Couplings that move one half of what leaves given all the rest, in turn.
-
-    Their networks have no dropout: a shift that jumps by one is no small noise.
-    """
+    """Couplings that move one half of what leaves given all the rest, in turn."""
     halves, found = (leaves[::2], leaves[1::2]), []
     for k in range(n):
         moved, other = halves[(k + 1) % 2], halves[k % 2]
         seen = stays + other
         if moved and seen:
-            net = ResidualMLP(len(seen), len(moved), width, blocks, dropout)
-            found.append(RoundedCoupling(net, seen, moved, levels))
+            layer = RoundedCoupling(net(len(seen), len(moved)), seen, moved, levels,
+                                    straight=straight)  # fmt: skip
+            found.append(layer)
     return found
 
 
 def integer_flow(
-    data: Levels, couplings: int = 2, width: int = 64, blocks: int = 1, components: int = 5,
+    data: Levels, couplings: int = 1, width: int = 64, blocks: int = 1, components: int = 5,
     law_width: int = 64, law_blocks: int = 1, dropout: float = 0.0, least_width: int = 32,
-    shift_dropout: float = 0.0, looks: bool = True,
+    looks: bool = True, straight: bool = False,
 ) -> IntegerFlow:  # fmt: skip
     """Integer discrete flow: rounded couplings, and logistic laws of what leaves each stage.
 
     ``looks``: the law of what leaves looks at what stays; else it is the same for all pictures.
-    Stages of fewer than 8 entries have networks of ``least_width``.
+    ``straight``: the straight-through gradient of rounding. Stages of fewer than 8 entries have
+    networks of ``least_width``.
     """
     if not isinstance(data, Levels):
         raise ValueError(f"data must be integers as stored (Levels), got {data}")
@@ -88,7 +83,8 @@ def integer_flow(
         few = len(leaves) < 8
         sizes = (min(least_width, width), min(least_width, law_width))
         wide, law_wide = sizes if few else (width, law_width)
-        moves = _couplings(leaves, stays, data.levels, couplings, wide, blocks, shift_dropout)
+        shift = partial(ResidualMLP, width=wide, blocks=blocks)
+        moves = _couplings(leaves, stays, data.levels, couplings, shift, straight)
         net, law = None, DiscretizedLogisticMixture
         if looks and stays:
             out = len(leaves) * 3 * components
@@ -118,7 +114,7 @@ _DIGITS = Recipe(
 ENTRIES = (
     Entry(
         integer_flow, "F12", _IDF,
-        Tiny(Levels((1, 2, 2), 5), dict(width=8, law_width=8, components=2), std=0.2),
+        Tiny(Levels((1, 2, 2), 5), dict(couplings=2, width=8, law_width=8, components=2), std=0.2),
         {"digits": _DIGITS},
     ),
 )  # fmt: skip
