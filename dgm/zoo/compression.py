@@ -105,8 +105,8 @@ def less_and_less_jitter(
 
 _IDF = ("Hoogeboom, Peters, van den Berg, Welling (2019)", "https://arxiv.org/abs/1905.07376")
 _DIGITS = Recipe(
-    dict(couplings=2, width=96, law_width=128, dropout=0.2),
-    dict(steps=2000, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.998, shift=0.3, turn=0.1,
+    dict(width=64, law_width=128, dropout=0.25),
+    dict(steps=2400, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.998, shift=0.3, turn=0.1,
          warmup=100, clip_norm=1.0, eval_every=250, progress=False),
     less_and_less_jitter, seeds=3,
 )  # fmt: skip
