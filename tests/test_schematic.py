@@ -28,6 +28,7 @@ from dgm.plot.shapes import KINDS, SIZE, text_width
 from dgm.plot.wiring import (
     autoencoder,
     autoregressive,
+    compression,
     continuous,
     deep_energy,
     diffusion,
@@ -93,6 +94,8 @@ CASES = {
     "machines": energy.machines,
     "phases": deep_energy.phases,
     "one_network": jem.one_network,
+    "bits_back_steps": compression.bits_back_steps,
+    "integer_stage": compression.integer_stage,
     "noise_chain": diffusion.noise_chain,
     "mixture_cause": mixture.mixture_cause,
     "linear_codes": linear.linear_codes,

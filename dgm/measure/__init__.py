@@ -18,5 +18,6 @@
 | `calibration.py`      | do predictions of 80 per cent come true in 80 per cent of the cases? |
 | `auroc.py`            | how often one score ranks an inside example above an outside one    |
 | `pgd.py`              | the worst picture within a small box, by steps along a slope's sign |
+| `label_code.py`       | bits of labels that come block by block, given features             |
 | `influence.py`        | gradients of every prediction towards every input: who sees whom    |
 """

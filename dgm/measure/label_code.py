@@ -4,6 +4,7 @@ Prequential codes: Dawid (1984), doi:10.2307/2981683; as a measure of representa
 Titov (2020), arXiv:2003.12298 ("online code").
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -45,7 +46,7 @@ def label_bits(
         raise ValueError(f"blocks must grow from 1 or more, got {tuple(blocks)}")
     rows, labels = h.detach().cpu().flatten(1).double().numpy(), y.cpu().numpy()
     bits = [torch.full((ends[0],), math.log2(n_classes), dtype=torch.float64)]
-    for known, end in zip(ends, ends[1:], strict=False):
+    for known, end in itertools.pairwise(ends):
         p = torch.full((end - known, n_classes), 1 / n_classes, dtype=torch.float64)
         if len(set(labels[:known].tolist())) > 1:
             probe = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000))

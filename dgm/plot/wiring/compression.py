@@ -1,5 +1,7 @@
 """Chapter 27: who pops and who pushes in bits back, and one stage of an integer flow."""
 
+import itertools
+
 from dgm.plot.schematic import Diagram, Schematic, panels
 
 
@@ -22,7 +24,9 @@ def _side(encoder: bool) -> Diagram:
     d = Diagram(
         "The encoder" if encoder else "The decoder",
         f"Three steps on one stack of bits, {order}: "
-        + ", then ".join(f"{how} {what.strip('$')} by {law.strip('$')}" for how, what, law, _ in steps)
+        + ", then ".join(
+            f"{how} {what.strip('$')} by {law.strip('$')}" for how, what, law, _ in steps
+        )
         + ".",
         heading=True,
     )
@@ -38,7 +42,7 @@ def _side(encoder: bool) -> Diagram:
             d.arrow(value, stack, f"push by {law}")
         d.note(said, 160, y + 24)
         boxes.append(stack)
-    for above, below in zip(boxes, boxes[1:], strict=False):
+    for above, below in itertools.pairwise(boxes):
         d.arrow(above, below)
     return d
 
@@ -55,10 +59,10 @@ def integer_stage() -> Schematic:
     stays, first, second = (
         d.node("data", text, at, 90, 60) for text, at in (("$a$", 50), ("$b$", 160), ("$c$", 270))
     )
-    net = d.node("network", "round $t(a, b)$", 105, 160, 130)
-    moved = d.node("latent", "$c$ + shift", 270, 160, 90)
-    law = d.node("probability", "$P(b, c | a)$", 215, 235, 120)
-    rest = d.node("data", "next stage", 50, 235, 90)
+    net = d.node("network", "round\n$t(a, b)$", 150, 165, 90)
+    moved = d.node("latent", "$c$ + shift", 270, 165, 90)
+    law = d.node("probability", "$P(b, c | a)$", 215, 245, 120)
+    rest = d.node("data", "next stage", 50, 245, 90)
     for part in (stays, first, second):
         d.arrow(x, part)
     d.arrow(stays, net)
@@ -66,5 +70,5 @@ def integer_stage() -> Schematic:
     d.arrow(net, moved)
     d.arrow(second, moved)
     d.arrow(moved, law)
-    d.arrow(stays, rest, via=[(10, 90), (10, 235)])
+    d.arrow(stays, rest)
     return panels(d)

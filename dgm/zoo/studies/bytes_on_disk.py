@@ -28,7 +28,7 @@ from dgm.zoo import packing
 
 FILE = Path(__file__).with_suffix(".json")
 MODELS = {
-    "digits": ("integer_flow", "wavenet", "gated_pixelcnn", "made", "vae", "very_deep_vae",
+    "digits": ("wavenet", "integer_flow", "gated_pixelcnn", "made", "vae", "very_deep_vae",
                "absorbing_diffusion"),
     "mnist": ("pixel_wavenet", "vae", "resnet_vae"),
 }  # fmt: skip
