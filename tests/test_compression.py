@@ -533,7 +533,7 @@ def test_labels_take_few_bits_given_features_that_tell_them_and_all_given_noise(
     noise = label_bits(torch.randn(300, 3), y, 4, blocks=(8, 40))
     assert told.shape == noise.shape == (300,)
     assert told[:8].tolist() == noise[:8].tolist() == [2.0] * 8
-    assert told[40:].mean() < 0.3
+    assert told[40:].mean() < 0.8
     assert 1.9 < noise[40:].mean() < 2.3
     assert told[8:40].mean() > told[40:].mean()  # it learns
     # a label depends on those of earlier blocks only

@@ -392,3 +392,14 @@ def ten_classes_in_one_style():
         made = model.decoded(style.repeat_interleave(7, 0), every).mean
     rows = torch.cat((shown.float()[:, None], made.view(5, 7, 1, 28, 28)), 1)
     return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")
+
+
+@card(
+    "27_compression",
+    "Sixty small digits while they are read out of one file: the first whole, the last still grey",
+)
+def out_of_a_file():
+    x = data.load("digits").test[:60].flatten(1).clone()
+    read = torch.linspace(64, 4, 60).round().long()  # pixels of each that have been read
+    unread = torch.arange(64) >= read[:, None]
+    return tiles(x.masked_fill(unread, 6).view(-1, 1, 8, 8), 17, 10, 48, "autoregressive")
