@@ -44,6 +44,7 @@ def label_bits(
     ends = [*(end for end in blocks if end < len(y)), len(y)]
     if ends != sorted(set(ends)) or ends[0] < 1:
         raise ValueError(f"blocks must grow from 1 or more, got {tuple(blocks)}")
+    # the first block by the uniform law, every other by all before it
     rows, labels = h.detach().cpu().flatten(1).double().numpy(), y.cpu().numpy()
     bits = [torch.full((ends[0],), math.log2(n_classes), dtype=torch.float64)]
     for known, end in itertools.pairwise(ends):

@@ -50,6 +50,7 @@ def codec_of(model: nn.Module, n_buckets: int = BUCKETS, **options: object) -> o
     if isinstance(model, TopDown):
         kind = BitSwap if model.layers[0].rising is not None else TopDownCodec
         return kind(model, Buckets(n_buckets), pixel_table, **options)
+    # mixtures of independent pixels: their tables
     if isinstance(model, CategoricalMixture):
         table = model.pixel_logits.double().log_softmax(2)
     elif isinstance(model, DiscretizedMixture):

@@ -136,6 +136,7 @@ def as_png(picture: Tensor) -> bytes:
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and run what it asks for."""
+    # what is asked for
     parser = argparse.ArgumentParser(prog="dgm.compression", description=__doc__)
     parts = parser.add_subparsers(dest="command", required=True)
     packing = parts.add_parser("pack", help="pictures to one file")
@@ -146,6 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     unpacking.add_argument("file", type=Path)
     unpacking.add_argument("folder", type=Path)
     asked = parser.parse_args(arguments)
+    # do it, or say what was wrong
     try:
         if asked.command == "pack":
             print(pack(asked.files, asked.out, asked.model))

@@ -55,6 +55,7 @@ def integer_stage() -> Schematic:
         "second half c is shifted by a rounded function of a and b. What leaves has a law that "
         "looks at a. What stays goes to the next stage.",
     )
+    # three parts, a shift, a law
     x = d.node("data", "$x$", 160, 20)
     stays, first, second = (
         d.node("data", text, at, 90, 60) for text, at in (("$a$", 50), ("$b$", 160), ("$c$", 270))
@@ -63,6 +64,7 @@ def integer_stage() -> Schematic:
     moved = d.node("latent", "$c$ + shift", 270, 165, 90)
     law = d.node("probability", "$P(b, c | a)$", 215, 245, 120)
     rest = d.node("data", "next stage", 50, 245, 90)
+    # who leads where
     for part in (stays, first, second):
         d.arrow(x, part)
     d.arrow(stays, net)

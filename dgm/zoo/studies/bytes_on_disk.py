@@ -41,22 +41,22 @@ def load() -> list[dict]:
     return json.loads(FILE.read_text(encoding="utf-8"))["files"] if FILE.exists() else []
 
 
-def pictures(of: str) -> Tensor:
+def packed_pictures(of: str) -> Tensor:
     """The pictures that are packed."""
     return data.load("digits" if of == "digits" else "mnist_test").test[: PICTURES[of]]
 
 
 def as_bytes(of: str) -> bytes:
     """All pictures one after the other, a byte a pixel: what general compressors are given."""
-    return pictures(of).numpy().tobytes()
+    return packed_pictures(of).numpy().tobytes()
 
 
-def sheet(of: str) -> Image.Image:
+def picture_sheet(of: str) -> Image.Image:
     """All pictures side by side and in rows, as one picture: what picture formats are given.
 
     Digits are spread over 0 .. 255, which keeps their 17 values; blank tiles fill the last row.
     """
-    x = pictures(of)[:, 0]
+    x = packed_pictures(of)[:, 0]
     x = x * 15 if of == "digits" else x
     side, across = x.shape[1], 25
     rows = -(-len(x) // across)
@@ -70,7 +70,7 @@ def _saved(**options: object) -> Callable[[str], int]:
     """A picture format: the size of the sheet in it, after a look at what comes back."""
 
     def size(of: str) -> int:
-        file, picture = io.BytesIO(), sheet(of)
+        file, picture = io.BytesIO(), picture_sheet(of)
         picture.save(file, **options)
         with Image.open(io.BytesIO(file.getvalue())) as back:
             assert back.convert("L").tobytes() == picture.tobytes(), f"{options} loses something"
@@ -96,7 +96,7 @@ def formats() -> dict[str, Callable[[str], int]]:
 
 def by_model(of: str, name: str) -> dict:
     """Pack with one model, unpack, compare; size, bits by the model's own count, seconds."""
-    model, x = zoo.load(name, of), pictures(of)
+    model, x = zoo.load(name, of), packed_pictures(of)
     start = time.process_time()
     content = packing.pack_pictures(model, f"{name} {of}", x)
     packed = time.process_time()

@@ -27,7 +27,7 @@ def load() -> list[dict]:
     return read_runs(FILE)
 
 
-def one_run(shifts: str, looks: bool, seed: int) -> dict:
+def run_of_shifts(shifts: str, looks: bool, seed: int) -> dict:
     """Train one cell; its test nats, exact."""
     runtime.seed(seed)
     digits = data.load("digits")
@@ -46,7 +46,7 @@ def main() -> None:
         for looks in (True, False)
         for shifts in SHIFTS
     ]
-    train_missing(FILE, cells, one_run, steps=FIT["steps"])
+    train_missing(FILE, cells, run_of_shifts, steps=FIT["steps"])
 
 
 if __name__ == "__main__":
