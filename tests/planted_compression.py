@@ -99,7 +99,7 @@ def the_bits_are_not_given_back(patch):
     def decode(self, n, stack):
         found = torch.zeros(n, *self.data.shape, dtype=torch.long)
         for at, x in enumerate(found):
-            i = stack.pop(self.buckets.uniform(self.model.prior.shape[0]))
+            i = stack.pop(self.buckets.uniform(self.dim))
             x.copy_(stack.pop(self._pixels(i)).view(self.data.shape))
             if self.clean:
                 stack.scramble(f"picture {at}")

@@ -69,8 +69,8 @@ class BitSwap:
         x = self.data.check(x)
         for n in reversed(range(len(x))):
             stack.scramble(f"picture {n}")
-            below, symbols, waiting = self.data.scaled(x[n : n + 1], dtype=torch.float64), [], []
-            symbols = x[n].flatten()
+            below, waiting = self.data.scaled(x[n : n + 1], dtype=torch.float64), []
+            symbols = x[n].flatten()  # of what is to be written next
             for depth in range(len(self.layers)):
                 i = stack.pop(self._inferred(depth, below))
                 waiting.append((symbols, self._below(depth, i)))

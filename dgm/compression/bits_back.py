@@ -6,6 +6,7 @@ arXiv:1901.04866. Needs torch only.
 """
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,10 @@ class BitsBack:
     def __init__(self, model: nn.Module, buckets: object, clean: bool = True):
         self.model, self.data = copy.deepcopy(model).double().eval(), model.data
         self.buckets, self.clean = buckets, clean
-        if not hasattr(model.prior, "shape") or not hasattr(model.prior, "anchor"):
+        self.dim = model.prior.sample(1, generator=torch.Generator()).shape[1]
+        z = torch.stack((torch.zeros(self.dim), torch.ones(self.dim))).double()
+        normal = -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
+        if not torch.allclose(self.model.prior.log_prob(z), normal):
             raise ValueError("model must have the prior N(0, I): the buckets are cut for it")
 
     def _posterior(self, x: Tensor) -> Tensor:
@@ -92,9 +96,8 @@ class BitsBack:
     def decode(self, n: int, stack: object) -> Tensor:
         """Pop n pictures (n, *shape), as stored."""
         found = torch.zeros(self.data.count(n), *self.data.shape, dtype=torch.long)
-        dim = self.model.prior.shape[0]
         for at, x in enumerate(found):
-            i = stack.pop(self.buckets.uniform(dim))
+            i = stack.pop(self.buckets.uniform(self.dim))
             x.copy_(stack.pop(self._pixels(i)).view(self.data.shape))
             stack.push(i, self._posterior(x[None]))  # the bits back
             if self.clean:

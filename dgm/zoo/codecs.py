@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from dgm.autoregressive.autoregressive import Autoregressive
@@ -23,7 +24,6 @@ from dgm.mixture.discretized_mixture import DiscretizedMixture, log_bin_mass
 from dgm.vae.vae import VAE
 
 BUCKETS = 256  # of a latent number
-SPARE = 16  # words that a stack begins with beside those that the first draws need
 
 
 def new_stack(content: bytes = b"") -> BitStack:
@@ -63,9 +63,9 @@ def codec_of(model: nn.Module, n_buckets: int = BUCKETS, **options: object) -> o
 def words_to_begin_with(model: nn.Module) -> int:
     """Words that the first picture's draws take from a stack; 0 where nothing is drawn."""
     if isinstance(model, VAE):
-        numbers = model.prior.shape[0]
+        numbers = model.prior.sample(1, generator=torch.Generator()).shape[1]
     elif isinstance(model, TopDown):
-        numbers = sum(z[0].numel() for z in model.draw(1))
+        numbers = sum(z[0].numel() for z in model.draw(1, generator=torch.Generator()))
     elif isinstance(model, CategoricalMixture | DiscretizedMixture):
         return 1
     else:
