@@ -656,7 +656,7 @@ def test_pictures_of_a_reader_are_packed_and_unpacked(tmp_path, capsys):
     Image.fromarray(saved["grey"] > 99).save(tmp_path / "bits.png")
     saved["bits"] = np.where(saved["grey"] > 99, 255, 0)
     files = [str(tmp_path / f"{name}.png") for name in saved]
-    packing.main(["pack", str(tmp_path / "out.dgmc"), *files])
+    packing.main(["pack", str(tmp_path / "out.dgmc"), *files, "--model", "vae mnist"])
     said = capsys.readouterr().out
     assert said.startswith("4 pictures, ")
     packing.main(["unpack", str(tmp_path / "out.dgmc"), str(tmp_path / "back")])
