@@ -17,7 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import nn
 
 from dgm import data, zoo
+from dgm.data.sprites import SpriteGrid
 from dgm.diffusion.ddim import DDIM
+from dgm.plot.correlations import traversals
 from dgm.plot.tree import FAMILY_COLORS
 
 WIDTH, HEIGHT = 480, 300  # pixels
@@ -392,6 +394,50 @@ def ten_classes_in_one_style():
         made = model.decoded(style.repeat_interleave(7, 0), every).mean
     rows = torch.cat((shown.float()[:, None], made.view(5, 7, 1, 28, 28)), 1)
     return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")
+
+
+@card(
+    "22_representation",
+    "A disc of Gaussian codes, light where they are likely, its two classes wound into spirals",
+)
+def wound_disc():
+    from dgm.representation.winding import Winding
+
+    x = torch.linspace(-4, 4, WIDTH)
+    y = torch.linspace(2.5, -2.5, HEIGHT)
+    wound = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).view(-1, 2)
+    first = (Winding(2, 0.55, stages=1).inverse(wound)[:, 0] > 0).view(HEIGHT, WIDTH, 1).numpy()
+    light = (-wound.square().sum(1) / 5).exp().view(HEIGHT, WIDTH, 1).numpy()
+    ends = [np.array(to_rgb(FAMILY_COLORS[f])) for f in ("flow", "mixture")]
+    night = np.array(to_rgb(NIGHT))
+    return ((night + light * (np.where(first, *ends) - night)) * 255).astype(np.uint8)
+
+
+@card(
+    "23_disentanglement",
+    "Sprites, a row for each entry of a code: along the row that entry moves and no other",
+    ("annealed_vae", "sprites"),
+)
+def entries_that_move():
+    model, grid = zoo.load("annealed_vae", "sprites"), SpriteGrid((3, 4, 9, 8, 8), 32, False)
+    with torch.no_grad():
+        kl = model.posterior(grid[torch.arange(0, 6912, 7)]).unit_kl().mean(0)
+        z = model.posterior(grid[grid.index(torch.tensor([[1, 3, 1, 4, 4]]))]).mean[0]
+        used, values = kl.argsort(descending=True)[:5].tolist(), torch.linspace(-2, 2, 8)
+        moved = traversals(lambda z: 100 * model.likelihood(z).mean, z, used, values)
+    return tiles(moved.movedim(0, 1).flatten(0, 1).round(), 101, 8, 60, "latent")
+
+
+@card(
+    "24_fair_and_invariant",
+    "Unfair sprites: large and low ones stand in the right half more often than the others",
+)
+def unfair_pictures():
+    from dgm.data.unfair_sprites import unfair_sprites
+
+    sprites = unfair_sprites(64, size=24)
+    order = (2 * sprites.train_a[:40].sum(1) + sprites.train_y[:40]).argsort(stable=True)
+    return tiles(sprites.train[:40][order], 2, 8, 60, "latent")
 
 
 @card(

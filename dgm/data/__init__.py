@@ -11,8 +11,12 @@
 | `shipped.py`       | real pictures that come with the package, in embedded/                 |
 | `sprites.py`       | sprites with known factors, up to the exact dSprites grid              |
 | `color_sprites.py` | sprites in colour                                                      |
+| `sprite_variants.py` | sprites among noise, sprites in a random colour                      |
 | `turning.py`       | a molecule that turns in space: pictures whose rotation is known       |
 | `turned_digits.py` | digits turned by known angles: the same task in several domains        |
+| `census.py`        | workers of a census: a task and sensitive attributes, embedded         |
+| `known_bias.py`    | a table whose bias is known, with every best decision in closed form   |
+| `unfair_sprites.py` | sprites whose factors go together                                      |
 | `sequences.py`     | text, synthetic audio with known entropy rate, spoken digits           |
 | `markov.py`        | laws of sequences                                                      |
 | `party.py`         | three sounds to mix: organ, drums, singer                              |

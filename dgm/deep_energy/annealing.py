@@ -32,7 +32,8 @@ def annealed_log_z(
     Parameters
     ----------
     model : `DeepEnergy`: ``base_draws``, ``base_log_prob``, ``net``, ``spread``, ``data``.
-    walker : moves that leave exp(-E) as it is: `MALA`, which settles its step on the way.
+    walker : moves that leave exp(-E) as it is: `MALA`. It settles its step on the way, by what the
+        chains do, so that the average is Z only nearly; fix the step where it must be exact.
     watch : told (step, states) after each.
 
     Raises

@@ -12,7 +12,8 @@ from torch.nn.functional import logsigmoid, softplus
 
 def _shaped(value: Tensor, like: Tensor) -> Tensor:
     """(B,) or () -> shaped to multiply ``like`` (B, *shape)."""
-    return value.to(like.dtype).view(-1, *[1] * (like.dim() - 1)) if value.dim() else value
+    value = value.to(like.dtype)
+    return value.view(-1, *[1] * (like.dim() - 1)) if value.dim() else value
 
 
 class VariancePreserving:
@@ -28,8 +29,7 @@ class VariancePreserving:
     @staticmethod
     def signal_and_noise(gamma: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """alpha and sigma of gamma (B,) or (), shaped to multiply ``like`` (B, *shape)."""
-        gamma = gamma.to(like.dtype)
-        gamma = gamma.view(-1, *[1] * (like.dim() - 1)) if gamma.dim() else gamma
+        gamma = _shaped(gamma, like)
         return (0.5 * logsigmoid(-gamma)).exp(), (0.5 * logsigmoid(gamma)).exp()
 
     @staticmethod

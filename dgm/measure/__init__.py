@@ -18,6 +18,12 @@
 | `calibration.py`      | do predictions of 80 per cent come true in 80 per cent of the cases? |
 | `auroc.py`            | how often one score ranks an inside example above an outside one    |
 | `pgd.py`              | the worst picture within a small box, by steps along a slope's sign |
+| `rank_correlation.py` | do two scores put models in the same order, and how sure is it      |
 | `label_code.py`       | bits of labels that come block by block, given features             |
 | `influence.py`        | gradients of every prediction towards every input: who sees whom    |
+| `layers.py`           | the output of any named module of any model, as rows of numbers     |
+| `probe.py`            | a linear probe that looks at the test part once; few labels         |
+| `code_length.py`      | bits to send the labels to someone who holds the codes              |
+| `scorecard.py`        | wishes for a code, one number each                                  |
+| `paths.py`            | straight lines and arcs between codes, judged                       |
 """

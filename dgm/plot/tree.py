@@ -27,6 +27,7 @@ NODES = {  # branch: (title, what its members offer)
     ("code",): ("Codes without a density", "a representation, but no p(x)"),
     ("code", "linear"): ("Linear codes", "a matrix there and back"),
     ("code", "autoencoder"): ("Autoencoders", "networks there and back"),
+    ("code", "contrast"): ("Learners by a made-up task", "views told apart, patches filled in"),
     ("implicit",): ("Implicit density", "only samples, no p(x)"),
     ("implicit", "adversarial"): ("Adversarial networks", "a critic compares them with data"),
 }
@@ -42,6 +43,7 @@ FAMILY_COLORS = {  # at least 3:1 against a white page and a black one
     "diffusion": "#178f9f",
     "energy": "#d3642c",
     "autoencoder": "#b5558c",
+    "contrast": "#9a6a4f",
     "adversarial": "#cd4d66",
 }
 

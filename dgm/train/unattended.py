@@ -22,8 +22,8 @@ from dgm.train.progress import Progress
 class Tended:
     """What `tend` did: a `Fit`, and what went wrong on the way.
 
-    ``trouble`` holds for each rollback the step, the worst mean loss of the window (NaN where it
-    was not finite), and the factor on the learning rate from then on.
+    ``trouble`` holds for each rollback the step, the mean loss of the window that went wrong (NaN
+    where anything was not finite), and the factor on the learning rate from then on.
     """
 
     fit: Fit

@@ -144,12 +144,10 @@ _NO_HISTOGRAMS = _NOISE_15 | dict(marginals=False)
 _LAWS = ("moons", "checkerboard")
 _PLANE_DATA = dict(n=50_000, seed=1)  # other points than the test set of the chapter
 _PLANE_FIT = dict(_FIT_15, batch_size=256, lr=5e-3, average=0.99, eval_every=300)
-# jumps: many bins, and no matrix between the layers, since the edges are along the axes
-_BOARD = Recipe(
-    dict(steps=(3,), width=128, bins=32, bound=3.0, mixing=False),
-    dict(_PLANE_FIT, steps=1500, batch_size=512, average=0.995, eval_every=500),
-    data=_PLANE_DATA, seeds=3,
-)  # fmt: skip
+_MOONS_FIT = dict(_PLANE_FIT, steps=800)
+# jumps: many bins, and no matrix between couplings, since the edges are along the axes
+_BOARD_FIT = dict(_PLANE_FIT, steps=2600, batch_size=512, average=0.995, eval_every=500)
+_BOARD = dict(width=128, bins=32, bound=3.0)
 
 _DIGITS_ODE = dict(
     _DIGITS_15, steps=120, warmup=10, average=0.97, eval_every=40,
@@ -160,7 +158,7 @@ _DIGITS_ODE = dict(
     ),
 )  # fmt: skip
 _PLANE_ODE = dict(
-    _PLANE_FIT, steps=150, lr=3e-3, average=0.95, eval_every=50,
+    _PLANE_FIT, steps=450, lr=4e-3, average=0.98, eval_every=50,
     match=dict(steps=2500, lr=4e-3, average=0.995),
 )  # fmt: skip
 _MNIST_ODE = dict(
@@ -168,13 +166,6 @@ _MNIST_ODE = dict(
     scored=500, round_ways=True,
     match=dict(steps=16_000, batch_size=128, lr=1.5e-3, warmup=100, average=0.999),
 )  # fmt: skip
-
-
-def _on_planes(n_steps: int, **sizes: float | Sequence[int]) -> dict[str, Recipe]:
-    """Recipes of two laws of the plane."""
-    of_one = Recipe(sizes, dict(_PLANE_FIT, steps=n_steps), data=_PLANE_DATA)
-    return dict.fromkeys(_LAWS, of_one)
-
 
 _PICTURES, _STEPS = Levels((1, 4, 4), 5), dict(steps=(1, 1), width=6)
 
@@ -188,7 +179,10 @@ ENTRIES = (
                 _NO_HISTOGRAMS | dict(steps=(4, 4), width=28, bound=4.0, dropout=0.2),
                 dict(_DIGITS_15, average=0.998, steps=330),
             ),
-            **_on_planes(800, steps=(3,), width=64, bins=24) | {"checkerboard": _BOARD},
+            moons=Recipe(dict(steps=(3,), width=64, bins=24), _MOONS_FIT, data=_PLANE_DATA),
+            checkerboard=Recipe(
+                dict(_BOARD, steps=(3,), mixing=False), _BOARD_FIT, data=_PLANE_DATA, seeds=3
+            ),
         ),
     ),
     Entry(
@@ -201,7 +195,8 @@ ENTRIES = (
                 | dict(layers=2, width=24, blocks=3, bins=12, bound=4.0, dropout=0.4),
                 dict(_DIGITS_15, average=0.998, steps=520), seeds=3,
             ),
-            **_on_planes(800, layers=4, width=64, bins=16),
+            moons=Recipe(dict(layers=4, width=64, bins=16), _MOONS_FIT, data=_PLANE_DATA),
+            checkerboard=Recipe(dict(_BOARD, layers=3), _BOARD_FIT, data=_PLANE_DATA, seeds=3),
         ),
     ),
     Entry(
@@ -223,7 +218,9 @@ ENTRIES = (
             digits=Recipe(
                 _NOISE_15 | dict(width=256, dropout=0.3), _DIGITS_ODE, match_and_fit
             ),
-            **dict.fromkeys(_LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA)),
+            **dict.fromkeys(
+                _LAWS, Recipe(dict(width=96), _PLANE_ODE, match_and_fit, _PLANE_DATA, seeds=3)
+            ),
             mnist=Recipe(dict(width=400), _MNIST_ODE, match_and_fit),
         ),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -159,7 +160,6 @@ _SONG = ("Song, Ermon (2019)", "https://arxiv.org/abs/1907.05600")
 _KARRAS = ("Karras et al. (2022)", "https://arxiv.org/abs/2206.00364")
 _GUIDANCE = ("Ho, Salimans (2022)", "https://arxiv.org/abs/2207.12598")
 _PIXELS = Levels((1, 2, 2), 3)
-_COMMON = dict(clip_norm=1.0, warmup=50)
 _MNIST = Recipe(
     dict(width=32, blocks=2, patch=2, n_features=8, widen=2),
     dict(steps=3400, batch_size=32, lr=2e-3, weight_decay=0.01, average=0.999, clip_norm=1.0,
@@ -170,15 +170,10 @@ _MNIST = Recipe(
 _LEVELS_DIGITS = Recipe(
     dict(width=32, blocks=1, dropout=0.25),
     dict(steps=1500, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.995, eval_every=250,
-         jittered=0.7, scored=447, **_COMMON),
+         jittered=0.7, clip_norm=1.0, warmup=50),
     train_diffusion, seeds=3,
 )  # fmt: skip
-_ABSORBING_DIGITS = Recipe(
-    dict(width=32, blocks=1, dropout=0.25),
-    dict(steps=900, batch_size=64, lr=2e-3, weight_decay=0.1, average=0.995, eval_every=250,
-         jittered=0.7, scored=447, **_COMMON),
-    train_diffusion, seeds=3,
-)  # fmt: skip
+_ABSORBING_DIGITS = replace(_LEVELS_DIGITS, fit=_LEVELS_DIGITS.fit | dict(steps=900))
 _SMALL = dict(steps=3, strata=3, width=8)
 
 ENTRIES = (

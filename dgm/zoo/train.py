@@ -104,14 +104,14 @@ def train_all(entry: zoo.Entry, data_name: str) -> None:
     recipe, seeds, used = entry.recipes[data_name], {}, []
     stored = weights.weights_path(entry.name, data_name)
     for seed in range(recipe.seeds):
-        checkpoint = checkpoint_path(entry, data_name, seed) if recipe.scale == "gpu" else None
-        trained, said = train(entry, data_name, seed, checkpoint)
-        used.append(checkpoint)
+        used.append(checkpoint_path(entry, data_name, seed) if recipe.scale == "gpu" else None)
+        trained, said = train(entry, data_name, seed, used[-1])
         if seed == 0:
             model, header = trained, said
             seeds = _unchanged_scores(model, stored)
             if len(seeds) == recipe.seeds:
                 break
+        trained.load_state_dict(weights.unpacked(weights.rounded(trained)))  # as it is stored
         seeds[seed] = scores(trained, entry.data_of(data_name), *_scored(recipe))
     header["seeds"] = json.dumps(seeds)
     if join()[0] == 0:

@@ -23,6 +23,9 @@
 | `gan.py`            | two players, and which gradient goes where                      |
 | `residual.py`       | one step three times, a dense block                             |
 | `hybrid.py`         | a flow with two outputs, class and style, three codes           |
+| `representation.py` | two made-up tasks                                               |
+| `disentanglement.py` | where the price of a code is taken                             |
+| `fairness.py`       | codes beside a group, a code for each attribute                 |
 | `compression.py`    | bits back on a stack, one stage of an integer flow              |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |

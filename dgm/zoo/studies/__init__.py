@@ -23,6 +23,7 @@
 | `judges.py`                 | classifiers of the digits, whose features draws are compared by    |
 | `draws_by_judge.py`         | the draws of every model of large digits, by one judge             |
 | `diffusion_draws.py`        | draws of the diffusion model of large digits, by guidance          |
+| `invertible_classifiers.py` | couplings and i-ResNets as classifiers: error                      |
 | `ring_coverage.py`          | which games visit all modes of a ring                              |
 | `likelihood_or_matching.py` | one continuous flow trained three ways: time, evaluations          |
 | `finishing.py`              | which contrastive trainings finish with nobody to look after them  |
@@ -31,6 +32,15 @@
 | `energy_objectives.py`      | one energy in the plane, trained in five ways                      |
 | `long_chains.py`            | an energy of large digits: chains from noise, and log Z            |
 | `joint_or_plain.py`         | one network as a classifier and as a joint energy model            |
+| `codes_by_layer.py`         | what every layer of eight models of digits knows of the class      |
+| `mnist_layers.py`           | the same of the stored models of large digits                      |
+| `scorecards.py`             | seven wishes for five codes of sprites                             |
+| `disentangled_sprites.py`   | six prices of a code, sixty VAEs of sprites, seven metrics         |
+| `disturbed_sprites.py`      | three of them among noise and in colour                            |
+| `read_back.py`              | what the codes of InfoGAN score                                    |
+| `fair_curve.py`             | what a penalty on the secret costs the task, two tables            |
+| `chosen_attributes.py`      | attributes left out of a code after training                       |
+| `invariant_codes.py`        | what the three codes of DIVA say of class and angle                |
 | `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;

@@ -3,7 +3,7 @@
 Twenty seeds of the published recipe (Du and Mordatch, 2019, arXiv:1903.08689: steps far from
 Langevin's equation, gradients clipped) and twenty of ours, the same perceptron, as many updates.
 
-``python -m dgm.zoo.studies.finishing`` trains what is not on file yet, about nine seconds of one
+``python -m dgm.zoo.studies.finishing`` trains what is not on file yet, two to four seconds of one
 core each. A run is judged by chains that start at noise, never by those of its buffer, against
 validation digits: our settings were found on seed 0 with the test digits for a judge.
 """
