@@ -38,7 +38,6 @@ from dgm.compression.rounded_coupling import RoundedCoupling
 from dgm.compression.top_down_codec import TopDownCodec
 from dgm.distribution.likelihood import BernoulliLikelihood
 from dgm.distribution.support import Levels
-from dgm.measure.label_code import label_bits
 from dgm.zoo import codecs, packing
 from dgm.zoo.compression import leaving_order
 from dgm.zoo.studies import bytes_on_disk
@@ -523,35 +522,7 @@ def test_terms_of_stages_add_up_and_a_blind_law_sees_nothing():
     assert [len(model.stages), len(blind.stages)] == [3, 3]
 
 
-# --- labels, words to begin with, files -----------------------------------------------------------
-
-
-def test_labels_take_few_bits_given_features_that_tell_them_and_all_given_noise():
-    torch.manual_seed(0)
-    y = torch.randint(4, (300,))
-    told = label_bits(4 * one_hot(y, 4) + 0.1 * torch.randn(300, 4), y, 4, blocks=(8, 40))
-    noise = label_bits(torch.randn(300, 3), y, 4, blocks=(8, 40))
-    assert told.shape == noise.shape == (300,)
-    assert told[:8].tolist() == noise[:8].tolist() == [2.0] * 8
-    assert told[40:].mean() < 0.8
-    assert 1.9 < noise[40:].mean() < 2.3
-    assert told[8:40].mean() > told[40:].mean()  # it learns
-    # a label depends on those of earlier blocks only
-    swapped = label_bits(torch.randn(300, 3), y.flip(0), 4, blocks=(300,))
-    assert swapped.tolist() == [2.0] * 300
-
-
-def test_classes_not_seen_yet_have_a_code():
-    y = torch.cat((torch.zeros(20), torch.ones(20), 2 * torch.ones(20))).long()
-    bits = label_bits(torch.randn(60, 2), y, 3, blocks=(10, 30))
-    assert bits.isfinite().all()
-    assert bits[20:30] == pytest.approx([math.log2(3)] * 10)  # one class tells nothing
-    assert bits[40:].min() > math.log2(31)  # one part in 31 is shared by three
-    for h, y_, blocks in ((torch.zeros(3, 1), torch.zeros(2).long(), (1,)),
-                          (torch.zeros(9, 1), torch.zeros(9).long(), (4, 2)),
-                          (torch.zeros(9, 1), torch.zeros(9).long(), (0, 2))):  # fmt: skip
-        with pytest.raises(ValueError, match=r"y has|blocks must"):
-            label_bits(h, y_, 3, blocks=blocks)
+# --- words to begin with, files -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", LATENT)

@@ -19,7 +19,6 @@
 | `auroc.py`            | how often one score ranks an inside example above an outside one    |
 | `pgd.py`              | the worst picture within a small box, by steps along a slope's sign |
 | `rank_correlation.py` | do two scores put models in the same order, and how sure is it      |
-| `label_code.py`       | bits of labels that come block by block, given features             |
 | `influence.py`        | gradients of every prediction towards every input: who sees whom    |
 | `layers.py`           | the output of any named module of any model, as rows of numbers     |
 | `probe.py`            | a linear probe that looks at the test part once; few labels         |
