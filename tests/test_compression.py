@@ -40,7 +40,7 @@ from dgm.distribution.likelihood import BernoulliLikelihood
 from dgm.distribution.support import Levels
 from dgm.zoo import codecs, packing
 from dgm.zoo.compression import leaving_order
-from dgm.zoo.studies import bytes_on_disk
+from dgm.zoo.studies import bytes_on_disk, shifts_or_laws
 
 CODED = ("made", "gated_pixelcnn", "vae", "bottom_up_vae", "resnet_vae", "absorbing_diffusion",
          "categorical_mixture", "discretized_mixture", "integer_flow")  # fmt: skip
@@ -514,12 +514,31 @@ def test_places_leave_once_and_the_checkerboard_first():
 
 
 def test_terms_of_stages_add_up_and_a_blind_law_sees_nothing():
+    model, x = small("integer_flow")
+    assert list(model.terms(x)) == ["stage 1", "stage 2", "stage 3"]
+    torch.testing.assert_close(sum(model.terms(x).values()), model.log_prob(x))
     entry = zoo.get("integer_flow")
     blind = entry.build(entry.tiny.data, **entry.tiny.sizes, looks=False)
     assert all(stage.net is None for stage in blind.stages)
-    model, x = small("integer_flow")
-    assert list(model.terms(x)) == ["stage 1", "stage 2", "stage 3"]
-    assert [len(model.stages), len(blind.stages)] == [3, 3]
+    assert len(blind.stages) == 3
+
+
+def test_networks_of_the_study_are_blind_and_stay_so(monkeypatch):
+    built, settings = [], dict(steps=3, batch_size=20, lr=0.1, shift=0.0, turn=0.0, progress=False)
+    right = shifts_or_laws.integer_flow
+
+    def keep(*sizes, **options):
+        built.append(right(*sizes, **options))
+        return built[-1]
+
+    monkeypatch.setattr(shifts_or_laws, "integer_flow", keep)
+    monkeypatch.setattr(shifts_or_laws, "FIT", settings)
+    for looks in (True, False):
+        shifts_or_laws.run_of_shifts("none", looks, 0)
+        first = built[-1].stages[0]
+        tables = first.law(torch.stack((torch.zeros(32), torch.full((32,), 16.0)))).table()
+        assert bool((tables[0] - tables[1]).abs().max() > 1e-4) == looks
+        assert not torch.equal(tables[:1], first.law_of(first.start[None], 17).table())
 
 
 # --- words to begin with, files -------------------------------------------------------------------

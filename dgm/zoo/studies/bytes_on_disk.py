@@ -3,13 +3,15 @@
 ``python -m dgm.zoo.studies.bytes_on_disk`` writes what is not on file: all 447 test digits of 8 by
 8, and the first 1,000 test pictures of MNIST, one file each, decoded and compared. A file of a
 model holds its name, its digest, sizes, checksums and initial bits; the model itself is not in it.
-JPEG-XL needs the package pillow-jxl-plugin, which is no requirement: without it its row is left.
+JPEG-XL needs the package pillow-jxl-plugin, which is no requirement: without it its row stays as it
+is on file. Rows of picture formats say which package made them.
 """
 
 from __future__ import annotations
 
 import bz2
 import gzip
+import importlib.metadata
 import importlib.util
 import io
 import json
@@ -33,11 +35,14 @@ MODELS = {
     "mnist": ("pixel_wavenet", "vae", "resnet_vae"),
 }  # fmt: skip
 PICTURES = {"digits": 447, "mnist": 1000}
-BITS = {"digits": 5, "mnist": 8}  # that a level takes when nothing is compressed
+PACKAGES = {"PNG": "pillow", "WebP": "pillow", "JPEG-XL": "pillow-jxl-plugin"}
 
 
 def load() -> list[dict]:
-    """One dict for each file: ``of``, ``by``, ``bytes``, ``kind``; of models ``nats``, seconds."""
+    """One dict for each file: ``of``, ``by``, ``bytes``, ``kind``; of models ``nats``, seconds.
+
+    ``kind``: "exact" and "bound" by what the model says of x, "format" with the ``package`` if any.
+    """
     return json.loads(FILE.read_text(encoding="utf-8"))["files"] if FILE.exists() else []
 
 
@@ -94,6 +99,14 @@ def formats() -> dict[str, Callable[[str], int]]:
     return found
 
 
+def by_format(of: str, name: str, size: Callable[[str], int]) -> dict:
+    """The size in one format, and the package that wrote it where Python alone cannot."""
+    row = {"of": of, "by": name, "kind": "format", "bytes": size(of)}
+    if name in PACKAGES:
+        row["package"] = f"{PACKAGES[name]} {importlib.metadata.version(PACKAGES[name])}"
+    return row
+
+
 def by_model(of: str, name: str) -> dict:
     """Pack with one model, unpack, compare; size, bits by the model's own count, seconds."""
     model, x = zoo.load(name, of), packed_pictures(of)
@@ -115,9 +128,7 @@ def main() -> None:
     for of in MODELS:
         jobs = {name: lambda of=of, name=name: by_model(of, name) for name in MODELS[of]}
         for name, size in formats().items():
-            jobs[name] = lambda of=of, name=name, size=size: {
-                "of": of, "by": name, "kind": "format", "bytes": size(of)
-            }  # fmt: skip
+            jobs[name] = lambda of=of, name=name, size=size: by_format(of, name, size)
         for name, job in jobs.items():
             if not any(found["of"] == of and found["by"] == name for found in files):
                 files.append(job())
