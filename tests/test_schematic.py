@@ -28,6 +28,7 @@ from dgm.plot.shapes import KINDS, SIZE, text_width
 from dgm.plot.wiring import (
     autoencoder,
     autoregressive,
+    compression,
     continuous,
     deep_energy,
     diffusion,
@@ -97,6 +98,8 @@ CASES = {
     "phases": deep_energy.phases,
     "one_network": jem.one_network,
     "made_up_tasks": representation.made_up_tasks,
+    "bits_back_steps": compression.bits_back_steps,
+    "integer_stage": compression.integer_stage,
     "noise_chain": diffusion.noise_chain,
     "mixture_cause": mixture.mixture_cause,
     "linear_codes": linear.linear_codes,

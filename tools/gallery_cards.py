@@ -438,3 +438,14 @@ def unfair_pictures():
     sprites = unfair_sprites(64, size=24)
     order = (2 * sprites.train_a[:40].sum(1) + sprites.train_y[:40]).argsort(stable=True)
     return tiles(sprites.train[:40][order], 2, 8, 60, "latent")
+
+
+@card(
+    "27_compression",
+    "Sixty small digits while they are read out of one file: the first whole, the last still grey",
+)
+def out_of_a_file():
+    x = data.load("digits").test[:60].flatten(1).clone()
+    read = torch.linspace(64, 4, 60).round().long()  # pixels of each that have been read
+    unread = torch.arange(64) >= read[:, None]
+    return tiles(x.masked_fill(unread, 6).view(-1, 1, 8, 8), 17, 10, 48, "autoregressive")

@@ -27,6 +27,8 @@
 | `ring_coverage.py`          | which games visit all modes of a ring                              |
 | `likelihood_or_matching.py` | one continuous flow trained three ways: time, evaluations          |
 | `finishing.py`              | which contrastive trainings finish with nobody to look after them  |
+| `shifts_or_laws.py`         | what does the work in an integer flow                              |
+| `bytes_on_disk.py`          | files by models and by general compressors, of the same pictures   |
 | `energy_objectives.py`      | one energy in the plane, trained in five ways                      |
 | `long_chains.py`            | an energy of large digits: chains from noise, and log Z            |
 | `joint_or_plain.py`         | one network as a classifier and as a joint energy model            |
