@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 from planted_compression import FAULTS
+from planting import property_tests
 from torch import nn
 from torch.nn.functional import one_hot
 
@@ -394,21 +395,8 @@ PROPERTIES = (
     a_stream_of_another_model_is_refused, other_pictures_are_never_given_silently,
     pictures_of_any_size_come_back_from_tiles,
 )  # fmt: skip
-BY_NAME = {check.__name__: check for check in PROPERTIES}
 
-
-@pytest.mark.parametrize("check", PROPERTIES, ids=lambda check: check.__name__)
-def test_property(check):
-    torch.manual_seed(0)
-    check()
-
-
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
-def test_a_planted_fault_is_caught(plant, monkeypatch):
-    torch.manual_seed(0)
-    name = plant(monkeypatch)
-    with pytest.raises((AssertionError, RuntimeError, ValueError, pytest.fail.Exception)):
-        BY_NAME[name]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- the same bits elsewhere ----------------------------------------------------------------------
