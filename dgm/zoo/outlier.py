@@ -210,7 +210,7 @@ ENTRIES = (
     Entry(
         fashion_vae, "O1", _KINGMA,
         Tiny(Levels((1, 2, 2), 3), dict(latent_dim=2, width=8, halvings=1, n_components=2), 0.1),
-        _clothes(steps=1500, batch_size=32, lr=2e-3, eval_every=300),
+        _clothes(steps=800, batch_size=32, lr=2e-3, eval_every=200),
         branch=_BOUND,
     ),
     Entry(
@@ -219,13 +219,15 @@ ENTRIES = (
             Levels((1, 2, 2), 3),
             dict(sides=(1, 2), channels=(3, 2), width=6, inner=5, n_components=2), std=0.2,
         ),
-        _clothes(steps=1500, batch_size=32, lr=2e-3, eval_every=300),
+        _clothes(steps=800, batch_size=32, lr=2e-3, eval_every=200),
         branch=_BOUND,
     ),
     Entry(
         fashion_diffusion, "O1", _VARIATIONAL,
-        Tiny(Levels((1, 2, 2), 3), dict(steps=3, strata=3, width=8, patch=1, n_features=2), std=0.2),
-        _clothes(steps=900, batch_size=32, lr=2e-3, eval_every=300, scored=200),
+        Tiny(
+            Levels((1, 2, 2), 3), dict(steps=3, strata=3, width=8, patch=1, n_features=2), std=0.2
+        ),
+        _clothes(steps=600, batch_size=32, lr=2e-3, eval_every=300, scored=200),
         branch=("explicit", "bound", "diffusion"),
     ),
     Entry(

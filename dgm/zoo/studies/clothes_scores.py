@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dgm import data, runtime, zoo
 from dgm.data.outlier_sets import OUTSIDE, clothes_parts, outlier_sets, tuning_sprites
 from dgm.evaluate import measuring
+from dgm.measure.auroc import Area, auroc
 from dgm.measure.judge import Judge
 from dgm.outlier.class_scores import free_energy_score, max_softmax
 from dgm.outlier.regret import likelihood_regret
@@ -37,7 +38,7 @@ REPEATS = {
 }  # draws of a bound that are averaged
 ENSEMBLES, RATES = ("vae",), (0.1, 0.2, 0.3)
 ENERGY_FIT = dict(
-    steps=1500, batch_size=64, lr=1e-3, warmup=50, average=0.99, clip_norm=10.0, progress=False
+    steps=1000, batch_size=64, lr=1e-3, warmup=50, average=0.99, clip_norm=10.0, progress=False
 )  # fmt: skip
 JUDGE_FIT = dict(steps=500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup=30, progress=False)
 
@@ -57,6 +58,14 @@ def load() -> dict[tuple[str, int], dict[str, Tensor]]:
         }
         for run in runs
     }
+
+
+def areas(scores: dict[str, Tensor], outside: tuple[str, ...] = OUTSIDE) -> dict[str, Area]:
+    """For each set of outsiders, how often a test picture of clothes scores higher.
+
+    1 where outsiders always score lower, 1/2 chance, 0 where they always score higher.
+    """
+    return {name: auroc(scores["test"], scores[name]) for name in outside if name in scores}
 
 
 # --- models ---------------------------------------------------------------------------------------
