@@ -438,3 +438,15 @@ def unfair_pictures():
     sprites = unfair_sprites(64, size=24)
     order = (2 * sprites.train_a[:40].sum(1) + sprites.train_y[:40]).argsort(stable=True)
     return tiles(sprites.train[:40][order], 2, 8, 60, "latent")
+
+
+@card(
+    "26_out_of_distribution",
+    "Clothes above, which a model has learned, digits and a plain grey below, which it likes more",
+)
+def liked_more():
+    from dgm.data.outlier_sets import clothes_parts, outlier_sets
+
+    others = outlier_sets(24)
+    x = torch.cat((clothes_parts(24)["test"], others["digits"][:16], others["constant"][:8]))
+    return tiles(x[:40], 256, 8, 60, "latent")
