@@ -14,13 +14,13 @@ def beside_the_likelihood() -> Schematic:
     # the picture and its likelihood
     x = d.node("data", "$x$", 156, 28, 70)
     model = d.node("network", "model", 156, 90, 70)
-    p = d.node("probability", "$\\log p(x)$", 156, 165, 74)
+    p = d.node("probability", "$\\log p(x)$", 156, 175, 74)
     d.arrow(x, model)
     d.arrow(model, p)
     # what it is held against
-    places = ((53, 125), (259, 125), (53, 215), (259, 215))
+    places = ((58, 115), (254, 115), (58, 235), (254, 235))
     words = ("usual value:\ntypicality", "background:\nratio",
              "general code:\ncomplexity", "other trainings:\nWAIC")  # fmt: skip
     for (across, down), word in zip(places, words, strict=True):
-        d.arrow(p, d.node("step", word, across, down, 104))
+        d.arrow(p, d.node("step", word, across, down, 112))
     return panels(d)
