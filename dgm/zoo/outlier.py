@@ -176,7 +176,7 @@ def fit_background(
 
 
 _FIT = dict(warmup=50, average=0.99, clip_norm=1.0, weight_decay=0.01)
-_SPOILT = dict(steps=160, batch_size=16, lr=1e-3, warmup=20, average=0.97, clip_norm=1.0)
+_SPOILT = dict(steps=130, batch_size=16, lr=1e-3, warmup=20, average=0.97, clip_norm=1.0)
 _GATED = ("van den Oord et al. (2016)", "https://arxiv.org/abs/1606.05328")
 _REN = ("Ren et al. (2019)", "https://arxiv.org/abs/1906.02845")
 _DINH = ("Dinh, Sohl-Dickstein and Bengio (2017)", "https://arxiv.org/abs/1605.08803")
@@ -210,7 +210,7 @@ ENTRIES = (
     Entry(
         fashion_vae, "O1", _KINGMA,
         Tiny(Levels((1, 2, 2), 3), dict(latent_dim=2, width=8, halvings=1, n_components=2), 0.1),
-        _clothes(steps=800, batch_size=32, lr=2e-3, eval_every=200),
+        _clothes(steps=600, batch_size=32, lr=2e-3, eval_every=200),
         branch=_BOUND,
     ),
     Entry(
@@ -219,7 +219,7 @@ ENTRIES = (
             Levels((1, 2, 2), 3),
             dict(sides=(1, 2), channels=(3, 2), width=6, inner=5, n_components=2), std=0.2,
         ),
-        _clothes(steps=800, batch_size=32, lr=2e-3, eval_every=200),
+        _clothes(steps=600, batch_size=32, lr=2e-3, eval_every=200),
         branch=_BOUND,
     ),
     Entry(
@@ -227,7 +227,7 @@ ENTRIES = (
         Tiny(
             Levels((1, 2, 2), 3), dict(steps=3, strata=3, width=8, patch=1, n_features=2), std=0.2
         ),
-        _clothes(steps=600, batch_size=32, lr=2e-3, eval_every=300, scored=200),
+        _clothes(steps=450, batch_size=32, lr=2e-3, eval_every=225, scored=200),
         branch=("explicit", "bound", "diffusion"),
     ),
     Entry(

@@ -18,9 +18,9 @@ def beside_the_likelihood() -> Schematic:
     d.arrow(x, model)
     d.arrow(model, p)
     # what it is held against
-    places = ((58, 115), (254, 115), (58, 235), (254, 235))
+    places = ((54, 115), (258, 115), (54, 235), (258, 235))
     words = ("usual value:\ntypicality", "background:\nratio",
-             "general code:\ncomplexity", "other trainings:\nWAIC")  # fmt: skip
+             "plain code:\ncomplexity", "more of its\nkind: WAIC")  # fmt: skip
     for (across, down), word in zip(places, words, strict=True):
-        d.arrow(p, d.node("step", word, across, down, 112))
+        d.arrow(p, d.node("step", word, across, down, 100))
     return panels(d)
