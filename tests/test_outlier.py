@@ -254,7 +254,7 @@ def scores_are_sums_over_pixels_and_alike_for_every_set():
 
 def a_score_does_not_depend_on_the_other_pictures():
     model = study.stored("pixels")
-    x = study.pictures()["test"][:5]
+    x = study.clothes_and_others()["test"][:5]
     with torch.no_grad():
         torch.testing.assert_close(
             study.log_probs(model, x)[:2], study.log_probs(model, x[:2]), rtol=1e-5, atol=0.01
@@ -366,7 +366,7 @@ def test_scores_on_file_are_whole_and_of_the_stored_models():
     assert {name for name, _ in found} >= {*study.LIKELIHOODS, "energy", "regret", "softmax"}
     for (name, _), of in found.items():
         assert all(len(v) == study.N and v.isfinite().all() for v in of.values()), name
-    x = study.pictures()["digits"][:40]
+    x = study.clothes_and_others()["digits"][:40]
     for name in ("pixels", "vae"):
         again = study.log_probs(study.stored(name), x, study.REPEATS.get(name, 1))
         torch.testing.assert_close(again, found[name, 0]["digits"][:40], atol=0.5, rtol=1e-3)

@@ -7,7 +7,7 @@ eqs. 4 and 8. Needs torch only. These need labels: a control for scores that do 
 from torch import Tensor
 
 
-def _checked(logits: Tensor) -> Tensor:
+def _class_logits(logits: Tensor) -> Tensor:
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[1] < 2:
         got = getattr(logits, "shape", type(logits).__name__)
         raise ValueError(f"logits must be (B, K >= 2), got {got}")
@@ -21,7 +21,7 @@ def max_softmax(logits: Tensor) -> Tensor:
     >>> max_softmax(torch.tensor([[0.0, 0.0]]))
     tensor([0.5000])
     """
-    return _checked(logits).softmax(1).amax(1)
+    return _class_logits(logits).softmax(1).amax(1)
 
 
 def free_energy_score(logits: Tensor) -> Tensor:
@@ -31,4 +31,4 @@ def free_energy_score(logits: Tensor) -> Tensor:
     >>> free_energy_score(torch.tensor([[1.0, 1.0]])) - 1
     tensor([0.6931])
     """
-    return _checked(logits).logsumexp(1)
+    return _class_logits(logits).logsumexp(1)

@@ -20,7 +20,7 @@ def _neighbours(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return padded[:, 1:, :-1], padded[:, :-1, 1:], padded[:, :-1, :-1]
 
 
-def _pictures(x: Tensor) -> Tensor:
+def _byte_rows(x: Tensor) -> Tensor:
     """x (B, C, H, W) bytes as int64 (B, C H, W), channels one below the other."""
     if not isinstance(x, Tensor) or x.ndim != 4 or x.dtype != torch.uint8:
         got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
@@ -42,7 +42,7 @@ def deflate_bits(x: Tensor) -> Tensor:
     >>> bool(bits[0] < 200), bool(bits[1] > 6272)  # 8 bits a pixel
     (True, True)
     """
-    rows = _pictures(x)
+    rows = _byte_rows(x)
     left, up, corner = _neighbours(rows)
     toward = left + up - corner
     apart = torch.stack([(toward - n).abs() for n in (left, up, corner)])
@@ -69,7 +69,7 @@ def adaptive_bits(x: Tensor) -> Tensor:
     >>> bool(adaptive_bits(torch.zeros(1, 1, 28, 28, dtype=torch.uint8)) < 200)
     True
     """
-    rows = _pictures(x)
+    rows = _byte_rows(x)
     left, up, corner = _neighbours(rows)
     low, high = torch.minimum(left, up), torch.maximum(left, up)
     guess = torch.where(corner >= high, low, torch.where(corner <= low, high, left + up - corner))

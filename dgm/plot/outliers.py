@@ -64,12 +64,14 @@ def area_map(
     between = mpl.colors.LinearSegmentedColormap.from_list(
         "dgm-areas", [OUTSIDER, "#F3C9A8", "#FFFFFF", "#A9CCE6", INSIDE]
     )
+    # shades and numbers
     ax.imshow(values, cmap=between, vmin=0, vmax=1, aspect="auto")
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             color = "white" if abs(value - 0.5) > 0.42 else INK
             shown = "" if np.isnan(value) else f"{value:.2f}".lstrip("0")
             ax.text(j, i, shown, ha="center", va="center", color=color, fontsize=9)
+    # names
     ax.set_yticks(range(len(rows)), rows, fontsize=9)
     ax.set_xticks(range(len(columns)), columns)
     ax.xaxis.tick_top()

@@ -44,7 +44,7 @@ JUDGE_FIT = dict(steps=500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup=30,
 
 
 @lru_cache(maxsize=1)
-def pictures() -> dict[str, Tensor]:
+def clothes_and_others() -> dict[str, Tensor]:
     """All sets by name, (200, 1, 28, 28) each: clothes, others, and sprites to choose by."""
     return clothes_parts(N) | outlier_sets(N) | {"sprites": tuning_sprites(N)}
 
@@ -76,7 +76,7 @@ def stored(name: str) -> nn.Module:
     return zoo.load(f"fashion_{name}", DATA)
 
 
-def trained(name: str, seed: int) -> nn.Module:
+def trained_again(name: str, seed: int) -> nn.Module:
     """The same recipe from another seed, as it would be stored."""
     entry = zoo.get(f"fashion_{name}")
     recipe, clothes = entry.recipes[DATA], data.load(DATA)
@@ -94,6 +94,7 @@ def energy_model() -> nn.Module:
     return model.eval()
 
 
+@lru_cache(maxsize=3)
 def judge_of(seed: int) -> Judge:
     """A small classifier of the 1,600 pictures and their labels."""
     runtime.seed(seed)
@@ -121,13 +122,13 @@ def log_probs(model: nn.Module, x: Tensor, repeats: int = 1, seed: int = 0) -> T
 
 def over_sets(score: object, names: tuple[str, ...] = ()) -> dict[str, list[float]]:
     """``score(x)`` of the named sets, of all where none is named, to a hundredth."""
-    chosen = {name: x for name, x in pictures().items() if not names or name in names}
+    chosen = {name: x for name, x in clothes_and_others().items() if not names or name in names}
     return {name: [round(v, 2) for v in score(x).tolist()] for name, x in chosen.items()}
 
 
 def one_likelihood(name: str, seed: int) -> dict:
     """A model of the book, or its recipe from another seed."""
-    model = stored(name) if seed == 0 else trained(name, seed)
+    model = stored(name) if seed == 0 else trained_again(name, seed)
     return over_sets(lambda x: log_probs(model, x, REPEATS.get(name, 1)))
 
 
@@ -177,7 +178,7 @@ def one_judge(score: str, seed: int) -> dict:
     """The largest probability, or the free energy, of a classifier's answer."""
     judge, of = judge_of(seed), max_softmax if score == "softmax" else free_energy_score
     with torch.no_grad():
-        found = {name: of(judge(x)).tolist() for name, x in pictures().items()}
+        found = {name: of(judge(x)).tolist() for name, x in clothes_and_others().items()}
     return {name: [round(v, 5) for v in values] for name, values in found.items()}
 
 
