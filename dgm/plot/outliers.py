@@ -93,7 +93,7 @@ def ratio_maps(x: Tensor, maps: Tensor, levels: int, most: float) -> Figure:
     n, _, height, width = x.shape
     if maps.shape != (n, height, width):
         raise ValueError(f"maps: got {tuple(maps.shape)}; expected {(n, height, width)}")
-    fig, axes = plt.subplots(2, n, figsize=(6.6, 2.3), squeeze=False)
+    fig, axes = plt.subplots(2, n, figsize=(6.6, 2.5), squeeze=False)
     for k in range(n):
         axes[0, k].imshow(x[k, 0].numpy(), vmin=0, vmax=levels - 1)
         shown = axes[1, k].imshow(maps[k].numpy(), cmap="PuOr", vmin=-most, vmax=most)

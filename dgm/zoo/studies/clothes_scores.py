@@ -37,9 +37,7 @@ REPEATS = {
     "diffusion": 2,
 }  # draws of a bound that are averaged
 ENSEMBLES, RATES = ("vae",), (0.1, 0.2, 0.3)
-ENERGY_FIT = dict(
-    steps=1000, batch_size=64, lr=1e-3, warmup=50, average=0.99, clip_norm=10.0, progress=False
-)  # fmt: skip
+ENERGY_FIT = dict(steps=1000, batch_size=64, lr=1e-3, warmup=50, average=0.99, clip_norm=10.0)
 JUDGE_FIT = dict(steps=500, batch_size=64, lr=2e-3, weight_decay=0.1, warmup=30, progress=False)
 
 
@@ -129,14 +127,15 @@ def over_sets(score: object, names: tuple[str, ...] = ()) -> dict[str, list[floa
 def one_likelihood(name: str, seed: int) -> dict:
     """A model of the book, or its recipe from another seed."""
     model = stored(name) if seed == 0 else trained_again(name, seed)
-    return over_sets(lambda x: log_probs(model, x, REPEATS.get(name, 1)))
+    names = ("test", *OUTSIDE) if seed else ()
+    return over_sets(lambda x: log_probs(model, x, REPEATS.get(name, 1)), names)
 
 
 def one_energy() -> dict:
     """Train the energy, keep its weights, and score by -E."""
     runtime.seed(0)
     model = outlier.fashion_energy(data.kind(DATA))
-    outlier.fit_clothes(model, data.load(DATA), 0, **ENERGY_FIT)
+    outlier.fit_clothes(model, data.load(DATA), 0, eval_every=500, **ENERGY_FIT)
     save_weights(model, FILE.with_suffix(".safetensors"), system="fashion_energy", data=DATA)
     kept = energy_model()
     return over_sets(lambda x: log_probs(kept, x))
@@ -159,7 +158,7 @@ def one_regret() -> dict:
 
     def score(x: Tensor) -> Tensor:
         made.manual_seed(0)
-        parts = [likelihood_regret(model, p, 20, 0.05, 2, made) for p in x.split(40)]
+        parts = [likelihood_regret(model, p, 10, 0.1, 2, made) for p in x.split(40)]
         return -torch.cat(parts)
 
     return over_sets(score, ("test", *OUTSIDE))
@@ -206,7 +205,7 @@ def main() -> None:
     cells += [dict(score=name, seed=0) for name in LIKELIHOODS]
     cells += [dict(score=f"background {rate:g}", seed=0) for rate in RATES]
     cells += [dict(score="stored_background", seed=0)]
-    cells += [dict(score=f"above {k}", seed=0) for k in (0, 1, 2)]
+    cells += [dict(score=f"above {k}", seed=0) for k in (1, 2)]
     cells += [dict(score="regret", seed=0)]
     cells += [dict(score=name, seed=s) for s in (1, 2) for name in ENSEMBLES]
     train_missing(FILE, cells, measure, energy=ENERGY_FIT, judge=JUDGE_FIT)
