@@ -22,7 +22,17 @@ from dgm.zoo import outlier
 from dgm.zoo.studies import clothes_scores as study
 
 
-@contract.over("outlier")
+# The flow is `realnvp` for pictures only: what is held on points of the plane is held of that.
+_POINTS = (
+    "sums_or_integrates_to_one samples_agree_with_density bin_masses_are_those_of_the_levels "
+    "inverse_undoes_forward log_det_is_the_autograd_one"
+)
+# Default sizes are for sides of 28 and 256 levels; smaller pictures need sizes of their own.
+_LARGE = "models_any_data_or_says_why_not"
+WITHOUT = dict(fashion_flow=_POINTS, fashion_hierarchy=_LARGE, fashion_diffusion=_LARGE)
+
+
+@contract.over("outlier", without=WITHOUT)
 def test_contract(entry, promise):
     promise(entry)
 
