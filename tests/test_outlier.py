@@ -21,7 +21,6 @@ from dgm.outlier.typicality import Typicality, dealt_batches
 from dgm.zoo import outlier
 from dgm.zoo.studies import clothes_scores as study
 
-
 # The flow is `realnvp` for pictures only: what is held on points of the plane is held of that.
 _POINTS = (
     "sums_or_integrates_to_one samples_agree_with_density bin_masses_are_those_of_the_levels "
