@@ -63,9 +63,11 @@ def calls(name):
 
 
 def means_nothing(model, method):
-    """No forward of its own, or a joint law with labels of a model that has none."""
+    """No forward of its own, a joint law with labels of a model that has none, no start to make."""
     if method == "joint_log_prob":
         return getattr(model, "condition", "none needed") is None
+    if method == "start_from" and hasattr(model, "decoder"):
+        return not hasattr(model.decoder, "start_from")
     return method == "forward" and type(model).forward is torch.nn.Module.forward
 
 

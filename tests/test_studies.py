@@ -17,6 +17,7 @@ OTHERS = {"runs", "judges"}  # what they share
 OTHERS |= {"draws_by_judge", "diffusion_draws", "long_chains", "three_minutes"}  # measures
 OTHERS |= {"mnist_layers"}  # of what is stored
 OTHERS |= {"bytes_on_disk"}
+OTHERS |= {"clothes_scores"}  # of single pictures, see test_outlier.py
 OTHERS |= {"finishing"}  # of twenty seeds, see test_deep_energy.py
 NAMES = [m.name for m in pkgutil.iter_modules(studies.__path__) if m.name not in OTHERS]
 

@@ -441,6 +441,18 @@ def unfair_pictures():
 
 
 @card(
+    "26_out_of_distribution",
+    "Clothes above, which a model has learned, digits and a plain grey below, which it likes more",
+)
+def liked_more():
+    from dgm.data.outlier_sets import clothes_parts, outlier_sets
+
+    others = outlier_sets(24)
+    x = torch.cat((clothes_parts(24)["test"], others["digits"][:16], others["constant"][:8]))
+    return tiles(x[:40], 256, 8, 60, "latent")
+
+
+@card(
     "27_compression",
     "Sixty small digits while they are read out of one file: the first whole, the last still grey",
 )

@@ -17,6 +17,7 @@
 | `census.py`        | workers of a census: a task and sensitive attributes, embedded         |
 | `known_bias.py`    | a table whose bias is known, with every best decision in closed form   |
 | `unfair_sprites.py` | sprites whose factors go together                                      |
+| `outlier_sets.py`  | pictures that are no clothes, for models of clothes                    |
 | `sequences.py`     | text, synthetic audio with known entropy rate, spoken digits           |
 | `markov.py`        | laws of sequences                                                      |
 | `party.py`         | three sounds to mix: organ, drums, singer                              |

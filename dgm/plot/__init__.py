@@ -18,6 +18,7 @@
 | `pixel_cost.py` | pictures above what their pixels cost; a picture while it is drawn     |
 | `code_maps.py`  | maps of codes in colours, cells of a codebook, bars made of parts      |
 | `fair.py`       | what a code knows and what it is for, gaps of groups                   |
+| `outliers.py`   | likelihoods of the wrong data: histograms, areas, ratios, contrast     |
 | `game.py`       | two densities with a critic between them, orbits, points among modes   |
 | `correlations.py` | a table of correlations; a code with one entry moved                 |
 | `sheet.py`      | pictures side by side as one array, for a slider                       |

@@ -27,6 +27,7 @@
 | `disentanglement.py` | where the price of a code is taken                             |
 | `fairness.py`       | codes beside a group, a code for each attribute                 |
 | `compression.py`    | bits back on a stack, one stage of an integer flow              |
+| `outlier.py`        | what a likelihood is compared with                              |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """

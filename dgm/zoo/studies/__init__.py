@@ -42,6 +42,7 @@
 | `fair_curve.py`             | what a penalty on the secret costs the task, two tables            |
 | `chosen_attributes.py`      | attributes left out of a code after training                       |
 | `invariant_codes.py`        | what the three codes of DIVA say of class and angle                |
+| `clothes_scores.py`         | what twenty scores say of single pictures, clothes and others      |
 | `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
