@@ -3,7 +3,7 @@
 ``python -m dgm.zoo.studies.clothes_scores`` measures and trains what is not on file, about twenty
 minutes of one core; it needs DGM_DATA for the pictures to train on. All scores are *higher for
 pictures of the kind*, nats unless said. Seed 0 of a likelihood is the stored model; of the energy
-the weights are kept in ``clothes_scores.safetensors``.
+the weights are kept in ``clothes_scores.safetensors.xz``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dgm.outlier.upper_layers import upper_bound
 from dgm.train import fit
 from dgm.zoo import outlier
 from dgm.zoo.studies.runs import read_runs, train_missing
-from dgm.zoo.weights import read_weights, rounded, save_weights, unpacked
+from dgm.zoo.weights import SUFFIX, read_weights, rounded, save_weights, unpacked
 
 FILE = Path(__file__).with_suffix(".json")
 N, DATA = 200, outlier.DATA
@@ -88,7 +88,7 @@ def trained_again(name: str, seed: int) -> nn.Module:
 def energy_model() -> nn.Module:
     """The energy of clothes, as it is kept with this study; E, not log p."""
     model = outlier.fashion_energy(data.kind(DATA))
-    model.load_state_dict(unpacked(read_weights(FILE.with_suffix(".safetensors"))[0]))
+    model.load_state_dict(unpacked(read_weights(FILE.with_suffix(SUFFIX))[0]))
     return model.eval()
 
 
@@ -136,7 +136,7 @@ def one_energy() -> dict:
     runtime.seed(0)
     model = outlier.fashion_energy(data.kind(DATA))
     outlier.fit_clothes(model, data.load(DATA), 0, eval_every=500, **ENERGY_FIT)
-    save_weights(model, FILE.with_suffix(".safetensors"), system="fashion_energy", data=DATA)
+    save_weights(model, FILE.with_suffix(SUFFIX), system="fashion_energy", data=DATA)
     kept = energy_model()
     return over_sets(lambda x: log_probs(kept, x))
 
