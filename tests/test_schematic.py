@@ -50,6 +50,7 @@ from dgm.plot.wiring import (
     posterior,
     representation,
     residual,
+    robustness,
     sequence,
     vae,
 )
@@ -153,6 +154,7 @@ CASES = {
     "three_codes": hybrid.three_codes,
     "beside_the_group": fairness.beside_the_group,
     "named_codes": fairness.named_codes,
+    "two_ways_to_a_class": robustness.two_ways_to_a_class,
     "dense_block": lambda: residual.dense_block(_dense_net()),
     "structured_steps": continuous.structured_steps,
     "two_trainings": continuous.two_trainings,

@@ -438,3 +438,17 @@ def unfair_pictures():
     sprites = unfair_sprites(64, size=24)
     order = (2 * sprites.train_a[:40].sum(1) + sprites.train_y[:40]).argsort(stable=True)
     return tiles(sprites.train[:40][order], 2, 8, 60, "latent")
+
+
+@card(
+    "25_robust_classification",
+    "A digit, and the best picture that each of ten models, one for each class, can paint of it",
+    ("analysis_by_synthesis", "mnist"),
+)
+def ten_painters():
+    model, digits = zoo.load("analysis_by_synthesis", "mnist"), data.load("mnist_test")
+    shown = digits.test[[2, 4, 7, 8, 11]]
+    with torch.no_grad():
+        painted = model.synthesis(shown.float() / 255)[:, :7]
+    rows = torch.cat((shown.float()[:, None] / 255, painted), 1)
+    return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")

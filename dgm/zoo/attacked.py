@@ -110,14 +110,19 @@ def by_slope(who: Attacked, u: Tensor, y: Tensor, detected: bool = False, **sett
 
 
 def by_decisions(
-    who: Attacked, u: Tensor, y: Tensor, pool: Tensor, steps: int, detected: bool = False
-) -> Tensor:
-    """`boundary_attack` from the nearest start; with ``detected`` it also avoids the alarm."""
+    who: Attacked, u: Tensor, y: Tensor, pool: Tensor | None, steps: int, detected: bool = False,
+    starts: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """`boundary_attack` from ``starts``, or from the nearest of the pool that is called otherwise.
+
+    With ``detected`` it also avoids the alarm.
+    """
 
     def wrong(v: Tensor) -> Tensor:
         lost = margins(who.logits(v), y) < 0
         return lost & ~who.alarm(v) if detected else lost
 
-    silent = who if detected else Attacked(who.name, who.logits)
+    if starts is None:
+        starts = starts_for(who if detected else Attacked(who.name, who.logits), u, y, pool)
     made = torch.Generator().manual_seed(0)
-    return boundary_attack(wrong, u, starts_for(silent, u, y, pool), steps, generator=made)
+    return boundary_attack(wrong, u, starts, steps, generator=made)

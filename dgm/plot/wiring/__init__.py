@@ -26,6 +26,7 @@
 | `representation.py` | two made-up tasks                                               |
 | `disentanglement.py` | where the price of a code is taken                             |
 | `fairness.py`       | codes beside a group, a code for each attribute                 |
+| `robustness.py`     | two ways from a picture to its class                            |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """

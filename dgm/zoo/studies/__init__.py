@@ -39,6 +39,9 @@
 | `fair_curve.py`             | what a penalty on the secret costs the task, two tables            |
 | `chosen_attributes.py`      | attributes left out of a code after training                       |
 | `invariant_codes.py`        | what the three codes of DIVA say of class and angle                |
+| `plain_cnn.py`              | the plain classifier of large digits that chapter 25 attacks       |
+| `clean_digits.py`           | accuracy of p(x given y) and of a plain network, before attacks    |
+| `attacked_digits.py`        | how far a picture must be moved until a classifier errs            |
 | `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
