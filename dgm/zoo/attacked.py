@@ -16,7 +16,7 @@ from dgm.zoo.studies import plain_cnn
 
 NAMES = {
     "digits": ("CNN", "JEM", "reweighted", "split", "ABS"),
-    "mnist": ("CNN", "reweighted", "split", "ABS"),
+    "mnist": ("CNN", "split", "ABS"),
 }
 
 

@@ -152,7 +152,7 @@ ENTRIES = (
         Tiny(Levels((1, 2, 2), 4), dict(n_classes=3, steps=(2,), widths=(5,)), std=0.1),
         dict(
             digits=DIGITS_FLOW, digits_split=_split(DIGITS_FLOW, "digits"),
-            mnist=MNIST_FLOW, mnist_split=_split(MNIST_FLOW, "mnist"),
+            mnist_split=_split(MNIST_FLOW, "mnist"),
         ),
     ),
     Entry(
