@@ -138,8 +138,8 @@ def the_walk_leaves_the_box(patch):
 
 
 def the_threshold_is_fitted_on_what_is_attacked(patch):
-    right = attacked.pictures
-    patch.setattr(attacked, "pictures", lambda name, part, n=None: right(name, "test", n))
+    right = attacked.attacked_pictures
+    patch.setattr(attacked, "attacked_pictures", lambda name, part, n=None: right(name, "test", n))
     return "the_threshold_comes_from_validation_pictures"
 
 

@@ -375,6 +375,6 @@ def test_every_cell_of_the_studies_is_there():
 
 def test_the_cnn_scores_what_was_stored():
     assert plain_cnn.stored_accuracy() > 0.985
-    u, y = attacked.pictures("mnist", "test", 500)
+    u, y = attacked.attacked_pictures("mnist", "test", 500)
     who = attacked.attacked_classifier("mnist", "CNN")
     assert (who.says(u) == y).double().mean().item() == pytest.approx(0.99, abs=0.015)

@@ -1,8 +1,7 @@
 """Analysis by synthesis: a picture belongs to the class whose own VAE can paint it best.
 
-Schott, Rauber, Bethge and Brendel (2019), arXiv:1805.09190: one VAE for each class, the
-best code found by search and descent, not by the encoder, and a floor of the confidence. Needs
-torch only.
+Schott, Rauber, Bethge and Brendel (2019), arXiv:1805.09190: one VAE for each class, the best code
+found by search and descent, not by the encoder, and a floor of the confidence. Needs torch only.
 """
 
 from __future__ import annotations

@@ -88,11 +88,11 @@ class ClassFlow(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, *shape) -> the code z (B, D) and log|det dz/dx| (B,), nats."""
-        log_det = x.new_zeros(len(x))
+        changes = [x.new_zeros(len(x))]
         for layer in self.layers:
             x, change = layer(x)
-            log_det = log_det + change
-        return x, log_det
+            changes.append(change)
+        return x, sum(changes)
 
     def inverse(self, z: Tensor) -> Tensor:
         """z (B, D) -> x (B, *shape), the layers undone in reverse order."""
@@ -190,9 +190,8 @@ class ClassFlowBound(nn.Module):
 
     def iw_bound(self, x: Tensor, k: int) -> Tensor:
         """Bound on log P(x) with k draws of the noise (B,), nats; rises with k."""
-        k = self.data.count(k, "k", least=1)
-        many = self.data.check(x).repeat(k, *[1] * (x.ndim - 1))  # (k B, *shape)
-        return self.elbo(many).view(k, -1).logsumexp(0) - math.log(k)
+        log_w = [self.elbo(x) for _ in range(self.data.count(k, "k", least=1))]
+        return torch.stack(log_w).logsumexp(0) - math.log(k)
 
     def loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """`ClassFlow.loss` at one draw of the noise, (B,)."""

@@ -45,7 +45,7 @@ class Attacked:
         return self.detector.hinge(self.logits(u))
 
 
-def pictures(name: str, part: str, n: int | None = None) -> tuple[Tensor, Tensor]:
+def attacked_pictures(name: str, part: str, n: int | None = None) -> tuple[Tensor, Tensor]:
     """Pictures in 0 .. 1 and classes of "digits" or "mnist"; n spread over the part, or all.
 
     The test part of "mnist" comes with the package; "val" are its training pictures 50,000 on.
@@ -81,7 +81,10 @@ def attacked_classifier(name: str, classifier: str, threshold: float | None = No
 
 def threshold_of(name: str, classifier: str, rate: float = 0.05, n: int = 1000) -> float:
     """What all but ``rate`` of n validation pictures reach, log p(x, predicted y), nats."""
-    u, detector = pictures(name, "val", n if name == "mnist" else None)[0], LikelihoodDetector(rate)
+    u, detector = (
+        attacked_pictures(name, "val", n if name == "mnist" else None)[0],
+        LikelihoodDetector(rate),
+    )
     logits = _logits_of(name, classifier)
     with torch.no_grad():
         detector.fit_to(torch.cat([logits(part) for part in u.split(100)]))

@@ -109,6 +109,7 @@ def fit_classes(
 
     Noted with them: validation nats of p(x), or the Frechet distance of draws where there are none.
     """
+    # train on moved pictures, at last on those that there are
     augment = Jitter(dataset.levels, round(0.8 * steps), shift, shift / 5) if shift else None
     pairs = (dataset.train, dataset.train_y)
     fitted = fit(model, pairs, seed=seed, steps=steps, augment=augment, **settings)

@@ -17,10 +17,10 @@ from dgm.zoo.attacked import (
     NAMES,
     Attacked,
     attacked_classifier,
+    attacked_pictures,
     by_decisions,
     by_slope,
     distances,
-    pictures,
     threshold_of,
 )
 from dgm.zoo.studies.runs import read_runs, train_missing
@@ -52,12 +52,12 @@ def clean_part(name: str, system: str) -> dict:
     """Threshold on validation pictures; on test pictures accuracy and false alarms; PGD curve."""
     threshold = None if system == "CNN" else round(threshold_of(name, system), 3)
     who = attacked_classifier(name, system, threshold)
-    u, y = pictures(name, "test", CLEAN if name == "mnist" else None)
+    u, y = attacked_pictures(name, "test", CLEAN if name == "mnist" else None)
     said = torch.cat([who.says(part) for part in u.split(100)])
     alarms = torch.cat([who.alarm(part) for part in u.split(100)])
     found = {"threshold": threshold, "accuracy": (said == y).double().mean().item()}
     found["false_alarms"] = alarms.double().mean().item()
-    u, y = pictures(name, "test", ATTACKED[name])
+    u, y = attacked_pictures(name, "test", ATTACKED[name])
     found["pgd"] = [(who.says(u) == y).double().mean().item()]
     for radius in RADII[name]:
         v = pgd_l2(lambda v: -margins(who.logits(v), y), u, radius, 20)
@@ -72,10 +72,11 @@ def attacked_part(name: str, system: str, attack: str) -> dict:
     """
     threshold = run_of(load(), name, system, "none")["threshold"]
     who = attacked_classifier(name, system, threshold)
-    u, y = pictures(name, "test", ATTACKED[name])
+    u, y = attacked_pictures(name, "test", ATTACKED[name])
     if attack == "slope, long":
         u, y = u[:FEW], y[:FEW]
     right, detected = who.says(u) == y, attack.endswith("detected")
+    # by slope or by decisions
     if attack.startswith("slope"):
         v = by_slope(who, u, y, detected, **(LONG if attack == "slope, long" else SLOPE))
     else:
@@ -93,7 +94,7 @@ def walked_from(
     who: Attacked, name: str, u: Tensor, y: Tensor, right: Tensor, detected: bool
 ) -> Tensor:  # fmt: skip
     """The boundary attack on pictures that are right, from other test pictures; NaN elsewhere."""
-    others = pictures(name, "test")[0]
+    others = attacked_pictures(name, "test")[0]
     pool = others[3 :: max(1, len(others) // 400)]
     v = torch.full_like(u, torch.nan)
     steps = (SEARCHED if who.name == "ABS" else WALK)[name]

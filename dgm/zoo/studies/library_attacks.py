@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from dgm.zoo.attacked import (
     Attacked,
     attacked_classifier,
+    attacked_pictures,
     by_decisions,
     by_slope,
     distances,
-    pictures,
     starts_for,
 )
 from dgm.zoo.studies.runs import read_runs, train_missing
@@ -49,9 +49,12 @@ def of_the_library(who: Attacked, attack: str, u: Tensor, y: Tensor, pool: Tenso
 
 def library_run(attack: str, by: str) -> dict:
     """One cell."""
-    who, (u, y) = attacked_classifier("digits", "CNN"), pictures("digits", "test", PICTURES)
+    who, (u, y) = (
+        attacked_classifier("digits", "CNN"),
+        attacked_pictures("digits", "test", PICTURES),
+    )
     right = who.says(u) == y
-    u, y, pool = u[right], y[right], pictures("digits", "val")[0]
+    u, y, pool = u[right], y[right], attacked_pictures("digits", "val")[0]
     torch.manual_seed(0)
     if by == "foolbox":
         v = of_the_library(who, attack, u, y, pool)
