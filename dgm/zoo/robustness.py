@@ -68,6 +68,7 @@ def class_flow(
     """
     labels = Levels((), data.count(n_classes, "n_classes", least=2))
     n_steps = [data.count(n, "steps", least=1) for n in steps]
+    # layers of vectors or of images
     if len(data.shape) == 1 and data.dims % 2 == 0:
         size, layers = data.dims, []
         for _ in range(n_steps[0]):
