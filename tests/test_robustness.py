@@ -366,7 +366,10 @@ def test_every_cell_of_the_studies_is_there():
     runs = attacked_digits.load()
     for name, systems in attacked.NAMES.items():
         for system in systems:
-            for attack in ("none", "slope", "slope, long", "decisions"):
+            attacks = ["none", "slope", "slope, long", "decisions"]
+            if (name, system) == ("mnist", "ABS"):  # too many searches
+                attacks.remove("slope, long")
+            for attack in attacks:
                 found = attacked_digits.run_of(runs, name, system, attack)
                 assert len(found.get("distance", found.get("pgd"))) > 5
     systems = {(run["system"], run["seed"]) for run in clean_digits.load()}

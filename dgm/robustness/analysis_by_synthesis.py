@@ -81,12 +81,13 @@ class AnalysisBySynthesis(nn.Module):
 
     # --- training -----------------------------------------------------------------------------
 
-    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+    def loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """|u - G_y(z)|^2 / (2 noise^2) + KL(q(z | u, y) || N(0, I)) at one draw of z, (B,) nats.
 
         It is minus a bound on a density of u, up to the constant of the Gaussian.
         """
-        u, y = self._pictures(x).flatten(1), self.labels.check(y, "y", trusted=self.training)
+        u = self._pictures(x).flatten(1)
+        y = self.labels.check(y, "y", trusted=self.training)  # every picture needs its class
         if len(y) != len(u):
             raise ValueError(f"y must hold a label for each of {len(u)} x, got {len(y)}")
         of_class = nn.functional.one_hot(y, self.labels.levels).to(u)
