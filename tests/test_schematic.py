@@ -52,6 +52,7 @@ from dgm.plot.wiring import (
     posterior,
     representation,
     residual,
+    robustness,
     sequence,
     vae,
 )
@@ -158,6 +159,7 @@ CASES = {
     "beside_the_group": fairness.beside_the_group,
     "named_codes": fairness.named_codes,
     "beside_the_likelihood": outlier.beside_the_likelihood,
+    "two_ways_to_a_class": robustness.two_ways_to_a_class,
     "dense_block": lambda: residual.dense_block(_dense_net()),
     "structured_steps": continuous.structured_steps,
     "two_trainings": continuous.two_trainings,

@@ -18,6 +18,7 @@ OTHERS |= {"draws_by_judge", "diffusion_draws", "long_chains", "three_minutes"} 
 OTHERS |= {"mnist_layers"}  # of what is stored
 OTHERS |= {"bytes_on_disk"}
 OTHERS |= {"clothes_scores"}  # of single pictures, see test_outlier.py
+OTHERS |= {"attacked_digits", "library_attacks", "plain_cnn"}  # one training, many attacks
 OTHERS |= {"finishing"}  # of twenty seeds, see test_deep_energy.py
 NAMES = [m.name for m in pkgutil.iter_modules(studies.__path__) if m.name not in OTHERS]
 

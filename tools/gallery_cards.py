@@ -441,6 +441,20 @@ def unfair_pictures():
 
 
 @card(
+    "25_robust_classification",
+    "A digit, and the best picture that each of ten models, one for each class, can paint of it",
+    ("analysis_by_synthesis", "mnist"),
+)
+def ten_painters():
+    model, digits = zoo.load("analysis_by_synthesis", "mnist"), data.load("mnist_test")
+    shown = digits.test[[2, 4, 7, 8, 11]]
+    with torch.no_grad():
+        painted = model.synthesis(shown.float() / 255)[:, :7]
+    rows = torch.cat((shown.float()[:, None] / 255, painted), 1)
+    return tiles((100 * rows.flatten(0, 1)).round(), 101, 8, 60, "latent")
+
+
+@card(
     "26_out_of_distribution",
     "Clothes above, which a model has learned, digits and a plain grey below, which it likes more",
 )

@@ -10,6 +10,7 @@
 | `energy_net.py`      | one number for a picture, smooth enough for slopes of slopes |
 | `strided.py`         | strided convolutions between codes and pictures, for GANs   |
 | `smooth_conv.py`     | a smooth classifier of pictures, fit to be an energy        |
+| `class_mlps.py`      | a perceptron for every class, side by side                  |
 | `hierarchy.py`       | changes of resolution and the cells of deep VAEs            |
 | `conv_map.py`        | images to coarse maps of features, and back                 |
 | `masked_mlp.py`      | outputs of coordinate i see the inputs before i only        |

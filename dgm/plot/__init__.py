@@ -17,6 +17,7 @@
 | `sight.py`      | what a place of a causal network sees, as maps                         |
 | `pixel_cost.py` | pictures above what their pixels cost; a picture while it is drawn     |
 | `code_maps.py`  | maps of codes in colours, cells of a codebook, bars made of parts      |
+| `adversarial.py` | attacked pictures, accuracy by distance, nats of two classes          |
 | `fair.py`       | what a code knows and what it is for, gaps of groups                   |
 | `outliers.py`   | likelihoods of the wrong data: histograms, areas, ratios, contrast     |
 | `game.py`       | two densities with a critic between them, orbits, points among modes   |

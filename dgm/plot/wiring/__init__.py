@@ -28,6 +28,7 @@
 | `fairness.py`       | codes beside a group, a code for each attribute                 |
 | `compression.py`    | bits back on a stack, one stage of an integer flow              |
 | `outlier.py`        | what a likelihood is compared with                              |
+| `robustness.py`     | two ways from a picture to its class                            |
 | `continuous.py`     | masked layers, a Sylvester step, likelihood and flow matching   |
 | `layers.py`         | the layers of any network                                       |
 """

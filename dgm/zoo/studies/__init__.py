@@ -43,6 +43,10 @@
 | `chosen_attributes.py`      | attributes left out of a code after training                       |
 | `invariant_codes.py`        | what the three codes of DIVA say of class and angle                |
 | `clothes_scores.py`         | what twenty scores say of single pictures, clothes and others      |
+| `plain_cnn.py`              | the plain classifier of large digits that chapter 25 attacks       |
+| `clean_digits.py`           | accuracy of p(x given y) and of a plain network, before attacks    |
+| `attacked_digits.py`        | how far a picture must be moved until a classifier errs            |
+| `library_attacks.py`        | our attacks beside those of a library                              |
 | `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
