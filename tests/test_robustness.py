@@ -6,6 +6,7 @@ import contract
 import pytest
 import torch
 from planted_robustness import FAULTS
+from planting import property_tests
 from torch import nn
 
 from dgm import zoo
@@ -232,21 +233,8 @@ PROPERTIES = (
     bounds_have_the_slope_at_the_best_code,
     the_search_is_as_good_as_a_fine_grid,
 )
-BY_NAME = {check.__name__: check for check in PROPERTIES}
 
-
-@pytest.mark.parametrize("check", PROPERTIES, ids=lambda check: check.__name__)
-def test_property(check):
-    torch.manual_seed(0)
-    check()
-
-
-@pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
-def test_a_planted_fault_is_caught(plant, monkeypatch):
-    torch.manual_seed(0)
-    name = plant(monkeypatch)
-    with pytest.raises((AssertionError, RuntimeError, ValueError)):
-        BY_NAME[name]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 # --- more of attacks ------------------------------------------------------------------------------

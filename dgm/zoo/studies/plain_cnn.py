@@ -1,7 +1,7 @@
 """The plain classifier that chapter 25 attacks: a small convolutional network of 28 by 28 digits.
 
 ``python -m dgm.zoo.studies.plain_cnn`` trains it in about a minute of one core. Its test accuracy
-stands in the header of ``plain_cnn-mnist.safetensors``. Of 8 by 8 digits it is chapter 20's.
+stands in the header of ``plain_cnn-mnist.safetensors.xz``. Of 8 by 8 digits it is chapter 20's.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ from dgm.train import fit
 from dgm.train.jitter import Jitter
 from dgm.zoo import weights
 
-FILE = Path(__file__).with_name("plain_cnn-mnist.safetensors")
+FILE = Path(__file__).with_name(f"plain_cnn-mnist{weights.SUFFIX}")
 STEPS = 2500
 FIT = dict(
     steps=STEPS, batch_size=128, lr=2e-3, weight_decay=0.05, warmup=100, average=0.99,
