@@ -12,5 +12,6 @@
 | `upper_layers.py`     | what the low layers of a hierarchy say that the high do not foresee   |
 | `class_scores.py`     | what a classifier's answer says of the picture                        |
 
-Each gives one number a picture that is *higher for pictures of the kind*.
+Each gives one number a picture. It is *higher for pictures of the kind*, but for distances, regret
+and `low_layers_say`, which the chapter takes with a minus.
 """
