@@ -13,6 +13,7 @@
 | `labelled.py`    | how recipes train with labels, all or few                          |
 | `large_vae.py`   | networks and recipes of chapter 06 for 28 by 28 pictures           |
 | `large.py`       | what chapters say of models of 28 by 28 digits                     |
+| `side_by_side.py` | every family in one row: its systems, how they draw, what is stored |
 | `studies/`       | recipes with parts exchanged, of which only the scores are kept    |
 
 Only the module that holds a name is imported when it is asked for.

@@ -39,6 +39,8 @@
 | `fair_curve.py`             | what a penalty on the secret costs the task, two tables            |
 | `chosen_attributes.py`      | attributes left out of a code after training                       |
 | `invariant_codes.py`        | what the three codes of DIVA say of class and angle                |
+| `more_draws.py`           | draws of the models that `draws_by_judge.py` leaves out, and PCA   |
+| `hybrid_draws.py`         | draws of models that classify too, and of a GAN, by one judge      |
 | `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
