@@ -177,7 +177,7 @@ def test_a_row_can_be_grown_and_drawn_from(name):
     x = draw(3)
     assert x.shape[0] == 3
     assert x[0].numel() == 64
-    assert 0 <= x.min()
+    assert x.min() >= 0
     assert x.max() < side_by_side.LEVELS_OF_GROWN
     assert sum(p.numel() for p in model.parameters()) > 0
 

@@ -14,7 +14,13 @@ from dgm.zoo.studies import spectral_penalty
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 OTHERS = {"runs", "judges"}  # what they share
-OTHERS |= {"draws_by_judge", "diffusion_draws", "long_chains", "three_minutes", "more_draws"}  # measures
+OTHERS |= {
+    "draws_by_judge",
+    "diffusion_draws",
+    "long_chains",
+    "three_minutes",
+    "more_draws",
+}  # measures
 OTHERS |= {"mnist_layers"}  # of what is stored
 OTHERS |= {"finishing"}  # of twenty seeds, see test_deep_energy.py
 NAMES = [m.name for m in pkgutil.iter_modules(studies.__path__) if m.name not in OTHERS]

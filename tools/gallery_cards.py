@@ -438,3 +438,30 @@ def unfair_pictures():
     sprites = unfair_sprites(64, size=24)
     order = (2 * sprites.train_a[:40].sum(1) + sprites.train_y[:40]).argsort(stable=True)
     return tiles(sprites.train[:40][order], 2, 8, 60, "latent")
+
+
+SIDE_BY_SIDE = {  # system: its family
+    "pixel_wavenet": "autoregressive",
+    "resnet_vae": "latent",
+    "flowpp": "flow",
+    "conv_gan": "adversarial",
+    "guided_diffusion": "diffusion",
+}
+
+
+@card(
+    "28_all_families",
+    "Digits drawn by five families, a row each, in the colours of the map of models",
+    *((name, "mnist") for name in SIDE_BY_SIDE),
+)
+def families_side_by_side():
+    from dgm.zoo import side_by_side
+    from dgm.zoo.studies.draws_by_judge import shown
+
+    kept, rows = shown(), []
+    for name, family in SIDE_BY_SIDE.items():
+        x = kept.get(name)
+        if x is None:
+            x = side_by_side.drawing(zoo.load(name, "mnist"), name)(8)
+        rows.append(tiles(x[:8], 256, 8, 60, family))
+    return np.concatenate(rows)

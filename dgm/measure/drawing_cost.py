@@ -71,6 +71,7 @@ def evaluations(model: nn.Module, draw: Callable[[], object]) -> int:
     finally:
         for hook in hooks:
             hook.remove()
+    # the largest count of those that hold enough
     sizes = {m: sum(p.numel() for p in m.parameters(recurse=False)) for m in counts}
     enough = LEAST_SHARE * sum(sizes.values())
     return max((n for module, n in counts.items() if sizes[module] >= enough), default=0)

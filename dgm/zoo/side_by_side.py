@@ -20,9 +20,9 @@ from dgm.zoo.studies import diffusion_draws, draws_by_judge, more_draws
 
 @dataclass(frozen=True)
 class Row:
-    """A family: the part of the map it is on, systems of large and small digits, a small one's sizes.
+    """A family: its part of the map, its systems of large and small digits, and one to be grown.
 
-    ``shape`` is that of pictures of some side, where the system takes them as rows.
+    ``sizes`` are what the grown one takes beside those of its tests; ``flat``: it takes rows.
     """
 
     family: str
@@ -72,8 +72,8 @@ def large_model(name: str) -> nn.Module:
     return zoo.get(name).build(Levels((1, 28, 28), 256), latent_dim=found["latent_dim"]).eval()
 
 
-def small_model(name: str, latent_dim: int = 16) -> nn.Module:
-    """The trained model of 8 by 8 digits; PCA is fitted, in closed form, under a noise of its own."""
+def small_model(name: str, latent_dim: int = 40) -> nn.Module:
+    """The trained model of 8 by 8 digits; PCA is fitted, in closed form, under a fixed noise."""
     if name != more_draws.PCA_NAME:
         return zoo.load(name, "digits")
     digits = data.load("digits")
@@ -119,13 +119,18 @@ def drawing(model: nn.Module, name: str, seed: int = 0) -> Callable[[int], Tenso
 
 
 def judged_draws() -> dict[str, dict]:
-    """By system: Frechet distance, precision and recall of a thousand draws, one judge."""
+    """By system: Frechet distance, precision and recall of a thousand draws, one judge.
+
+    (Of the energy model those that were measured when its weights were made.)
+    """
     found = draws_by_judge.load() | more_draws.load()
+    frechet, _, precision, recall = zoo.header("smoothed_energy", "mnist")["seeds"][0]
+    found |= {"smoothed_energy": dict(frechet=frechet, precision=precision, recall=recall)}
     return found | {"guided_diffusion": diffusion_draws.load()[0]}
 
 
 def nats_by_seed(name: str) -> list[list[float]]:
-    """Test nats of 8 by 8 digits, their error and, of a bound, those with 64 draws, seed by seed."""
+    """Test nats of 8 by 8 digits, their error and, of a bound, those with 64 draws, by seed."""
     return list(zoo.header(name, "digits")["seeds"].values())
 
 
@@ -136,10 +141,12 @@ def grown(name: str, side: int) -> tuple[nn.Module, Callable[[int], Tensor]]:
     shape = (side * side,) if row.flat else (1, side, side)
     sizes = entry.tiny.sizes | (row.sizes or {})
     model = entry.build(Levels(shape, LEVELS_OF_GROWN), **sizes).eval()
-    given = {} if getattr(model, "condition", None) is None else {"n_classes": sizes["n_classes"]}
+    labelled = getattr(model, "condition", None) is not None
 
     def draw(n: int) -> Tensor:
-        return model.sample(n, **{"y": torch.arange(n) % k for k in given.values()})
+        return (
+            model.sample(n, y=torch.arange(n) % sizes["n_classes"]) if labelled else model.sample(n)
+        )
 
     return model, draw
 

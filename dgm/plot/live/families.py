@@ -39,7 +39,7 @@ def family_plane(
     data = {
         "places": [
             {"name": name, "system": system, "color": FAMILY_COLORS[family],
-             "x": float(f"{seconds:.3g}"), "y": [None if v is None else round(v, 3) for v in values]}
+             "x": float(f"{seconds:.3g}"), "y": [v if v is None else round(v, 3) for v in values]}
             for name, system, family, seconds, values in places
         ],
         "across": across, "axes": list(axes),

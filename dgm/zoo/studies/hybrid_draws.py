@@ -1,8 +1,8 @@
 """Draws of models that also classify 8 by 8 digits, and of a GAN, before the standing judge.
 
 ``python -m dgm.zoo.studies.hybrid_draws`` trains what is not stored, and keeps accuracy, Frechet
-distance and class score of four times a thousand draws. The joint energy model, which takes
-longest, is judged once, as it is stored.
+distance and class score of four times a thousand draws. The joint energy model, its classifier and
+the GAN, which take longest, are judged once, as they are stored.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ STORED = {  # what the chapter calls it: system, recipe
     "classifier": ("jem", "digits_plain"),
     "JEM": ("jem", "digits"),
 }
-ONCE = ("classifier", "JEM")
+ONCE = ("classifier", "JEM", "GAN")
 WEIGHTS = {"hybrid flow, 1": 1.0, "hybrid flow, 1/D": 1 / 64}  # of log p(x) in the loss
 REPEATS, DRAWN = 4, 1000
 
@@ -67,7 +67,7 @@ def accuracy_of(model: nn.Module) -> float | None:
     return round(right.double().mean().item(), 4)
 
 
-def judged(model: nn.Module) -> dict:
+def judged_sets(model: nn.Module) -> dict:
     """Frechet distance and class score of draws, means over sets of draws, and their deviations."""
     judge, found = judges.load("digits"), []
     real = judges.features(judges.truth_of("digits"), "digits")
@@ -85,7 +85,7 @@ def judged(model: nn.Module) -> dict:
 def one_judged(system: str, seed: int) -> dict:
     """Train or load one system, and judge it."""
     model = of_system(system, seed)
-    return {"accuracy": accuracy_of(model)} | judged(model)
+    return {"accuracy": accuracy_of(model)} | judged_sets(model)
 
 
 def main() -> None:

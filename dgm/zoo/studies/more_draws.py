@@ -21,7 +21,7 @@ FILE = Path(__file__).with_suffix(".json")
 DRAWN, AT_ONCE, SHOWN = 1000, 100, 12
 DIRECTIONS = (32, 128)  # to choose from
 PCA_NAME = "probabilistic_pca"
-NAMES = (PCA_NAME, "ffjord", "residual_flow", "smoothed_energy")
+NAMES = (PCA_NAME, "ffjord", "residual_flow")
 
 
 def load() -> dict[str, dict]:
