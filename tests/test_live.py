@@ -20,6 +20,7 @@ from dgm.plot.live.dependence import dependence, moved_probability
 from dgm.plot.live.diagnosis import noisy_or_diagnosis
 from dgm.plot.live.digit import draw_a_digit, page_nats, scribble
 from dgm.plot.live.elbo import elbo_by_hand
+from dgm.plot.live.families import family_plane
 from dgm.plot.live.frame import FOLDER
 from dgm.plot.live.line import PRESETS, flow_1d
 from dgm.plot.live.pack import fewest_bits, packed_program, rounded_to
@@ -365,6 +366,29 @@ def test_models_of_an_atlas_are_asked_by_keys_by_hand_and_by_family(open_page):
     assert tab.locator("text=no bits").count() == 1
 
 
+def small_plane():
+    places = [
+        ("Slow <1>", "s", "flow", 2.0, [1.5, 80.0]),
+        ("Fast", "f", "adversarial", 0.004, [None, 40.0]),
+        ("Middle", "m", "latent", 0.05, [1.25, 120.0]),
+    ]
+    told = "Three families by the seconds of a draw"
+    return family_plane(places, "seconds", ("bits", "distance"), "A plane", told).data
+
+
+def test_families_are_asked_from_the_fastest_on_by_either_score(open_page):
+    tab = open_page(small_plane())
+    said = tab.locator(".dgm-said").first
+    assert said.inner_text() == "Middle (m): 50 ms, bits 1.250. Without a place here: Fast."
+    tab.locator(".dgm-plot").press("ArrowRight")
+    assert said.inner_text().startswith("Slow <1> (s): 2.0 s, bits 1.500.")
+    tab.get_by_role("button", name="distance").press("Enter")
+    assert said.inner_text() == "Fast (f): 4.0 ms, distance 40."
+    box = tab.locator("circle").nth(1).bounding_box()
+    tab.mouse.click(box["x"] + 5, box["y"] + 5)
+    assert said.inner_text() == "Middle (m): 50 ms, distance 120."
+
+
 # --- what they owe every reader -------------------------------------------------------------------
 
 
@@ -379,6 +403,7 @@ def pages():
         "elbo": elbo_by_hand().data,
         "diagnosis": noisy_or_diagnosis(model, ["<a>", "</script>"], ["c", "d"]).data,
         "atlas": small_atlas(),
+        "families": small_plane(),
     }
 
 

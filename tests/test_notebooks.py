@@ -48,6 +48,7 @@ ROWS = {  # the checklist rows a chapter must record at least one figure for
     "25_robust_classification": "V11 O2 O3 E14",
     "26_out_of_distribution": "O1",
     "27_compression": "F12 F13 O5",
+    "28_all_families": "F14 N11 E11 E17",
 }
 # What a front end other than the book shows raw: MyST roles and directives, macros of the book.
 UNPORTABLE = r"\\(eqref|label|ref|KL|E)\b|\{(math|cite|ref|eq|numref|doc)[:}]|^(```\{|:::)"

@@ -14,7 +14,13 @@ from dgm.zoo.studies import spectral_penalty
 from dgm.zoo.studies.runs import read_runs, train_missing
 
 OTHERS = {"runs", "judges"}  # what they share
-OTHERS |= {"draws_by_judge", "diffusion_draws", "long_chains", "three_minutes"}  # measures
+OTHERS |= {
+    "draws_by_judge",
+    "diffusion_draws",
+    "long_chains",
+    "three_minutes",
+    "more_draws",
+}  # measures
 OTHERS |= {"mnist_layers"}  # of what is stored
 OTHERS |= {"bytes_on_disk"}
 OTHERS |= {"clothes_scores"}  # of single pictures, see test_outlier.py

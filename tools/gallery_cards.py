@@ -475,3 +475,21 @@ def out_of_a_file():
     read = torch.linspace(64, 4, 60).round().long()  # pixels of each that have been read
     unread = torch.arange(64) >= read[:, None]
     return tiles(x.masked_fill(unread, 6).view(-1, 1, 8, 8), 17, 10, 48, "autoregressive")
+
+
+@card(
+    "28_all_families",
+    "Digits drawn by five families, a row each, in the colours of the map of models",
+    *((name, "mnist") for name in SIDE_BY_SIDE),
+)
+def families_side_by_side():
+    from dgm.zoo import side_by_side
+    from dgm.zoo.studies.draws_by_judge import shown
+
+    kept, rows = shown(), []
+    for name, family in SIDE_BY_SIDE.items():
+        x = kept.get(name)
+        if x is None:
+            x = side_by_side.drawing(zoo.load(name, "mnist"), name)(8)
+        rows.append(tiles(x[:8], 256, 8, 60, family))
+    return np.concatenate(rows)

@@ -24,5 +24,6 @@
 | `probe.py`            | a linear probe that looks at the test part once; few labels         |
 | `code_length.py`      | bits to send the labels to someone who holds the codes              |
 | `scorecard.py`        | wishes for a code, one number each                                  |
+| `drawing_cost.py`     | what a model claims of log p, what a draw costs, how sure a judge is |
 | `paths.py`            | straight lines and arcs between codes, judged                       |
 """

@@ -16,6 +16,7 @@
 | `codecs.py`      | the codec of a model: which one, with how many bits to begin with  |
 | `packing.py`     | pictures to one file and back: `python -m dgm.compression`         |
 | `attacked.py`    | classifiers of chapter 25 behind one door, and attacks on them     |
+| `side_by_side.py` | every family in one row: its systems, how they draw, what is stored |
 | `studies/`       | recipes with parts exchanged, of which only the scores are kept    |
 
 Only the module that holds a name is imported when it is asked for.

@@ -20,4 +20,6 @@
 | `diagnosis.html`  | its template                                                              |
 | `atlas.py`        | `atlas`: models as places of two scores, families to show and hide        |
 | `atlas.html`      | its template                                                              |
+| `families.py`     | `family_plane`: families by seconds of drawing, and what one chooses      |
+| `families.html`   | its template                                                              |
 """

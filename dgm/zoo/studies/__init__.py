@@ -47,6 +47,8 @@
 | `clean_digits.py`           | accuracy of p(x given y) and of a plain network, before attacks    |
 | `attacked_digits.py`        | how far a picture must be moved until a classifier errs            |
 | `library_attacks.py`        | our attacks beside those of a library                              |
+| `more_draws.py`           | draws of the models that `draws_by_judge.py` leaves out, and PCA   |
+| `hybrid_draws.py`         | draws of models that classify too, and of a GAN, by one judge      |
 | `three_minutes.py`          | what the page on your own data may promise                         |
 
 Each is run by ``python -m dgm.zoo.studies.NAME`` and keeps its figures in ``NAME.json`` beside it;
