@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 from planted_drawing_cost import FAULTS
+from planting import property_tests
 from torch import nn
 
 import dgm.measure.drawing_cost as cost
@@ -114,18 +115,7 @@ PROPERTIES = (
     the_class_score_is_known_for_certain_and_for_equal_draws,
 )
 
-
-@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda f: f.__name__)
-def test_property(holds):
-    holds()
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_a_planted_fault_breaks_its_property(fault, monkeypatch):
-    broken = fault(monkeypatch)
-    by_name = {holds.__name__: holds for holds in PROPERTIES}
-    with pytest.raises(AssertionError):
-        by_name[broken]()
+test_property, test_planted_fault = property_tests(PROPERTIES, FAULTS)
 
 
 def test_hooks_go_when_a_draw_fails():

@@ -477,6 +477,15 @@ def out_of_a_file():
     return tiles(x.masked_fill(unread, 6).view(-1, 1, 8, 8), 17, 10, 48, "autoregressive")
 
 
+SIDE_BY_SIDE = {  # system: its family
+    "pixel_wavenet": "autoregressive",
+    "resnet_vae": "latent",
+    "flowpp": "flow",
+    "conv_gan": "adversarial",
+    "guided_diffusion": "diffusion",
+}
+
+
 @card(
     "28_all_families",
     "Digits drawn by five families, a row each, in the colours of the map of models",

@@ -47,9 +47,9 @@ def pgd_l2(
     Examples
     --------
     >>> u = torch.tensor([[0.0, 0.0], [0.9, 0.0]])
-    >>> pgd_l2(lambda v: v @ torch.tensor([3.0, 4.0]), u, radius=0.5)
+    >>> pgd_l2(lambda v: v @ torch.tensor([3.0, 4.0]), u, radius=0.5).round(decimals=1)
     tensor([[0.3000, 0.4000],
-            [1.0000, 0.4899]])
+            [1.0000, 0.5000]])
     """
     if not 0 <= radius < math.inf:
         raise ValueError(f"radius must be finite and at least 0, got {radius!r}")

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from dgm import data, evaluate, results, zoo
 from dgm.evaluate import measuring
 from dgm.zoo.studies.judges import compared, truth_of
+from dgm.zoo.weights import SUFFIX, read_weights, write_weights
 
 FILE = Path(__file__).with_suffix(".json")
 DRAWN, AT_ONCE, SHOWN = 1000, 100, 12
@@ -31,7 +31,7 @@ def load() -> dict[str, dict]:
 
 def drawn_by_pca() -> torch.Tensor:
     """A dozen draws (12, 1, 28, 28) of probabilistic PCA, the first ones."""
-    return load_file(FILE.with_suffix(".safetensors"))[PCA_NAME]
+    return read_weights(FILE.with_suffix(SUFFIX))[0][PCA_NAME]
 
 
 def fitted_pca() -> tuple[nn.Module, dict]:
@@ -66,7 +66,7 @@ def main() -> None:
         scores = {k: round(v, 3) for k, v in compared(x, truth, "mnist").items()}
         found[name] = said | scores | {"draws": DRAWN, "seconds": seconds}
         if name == PCA_NAME:
-            save_file({name: x[:SHOWN].contiguous()}, FILE.with_suffix(".safetensors"))
+            write_weights({name: x[:SHOWN].contiguous()}, FILE.with_suffix(SUFFIX))
         said = {"hardware": results.hardware(), "models": found}
         FILE.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
         print(name, found[name], flush=True)
