@@ -654,7 +654,8 @@ def test_the_command_refuses_what_it_cannot_pack(tmp_path):
             packing.main(["pack", str(tmp_path / "out"), str(tmp_path / f"{name}.png")])
     Image.fromarray(np.zeros((3, 3), dtype=np.uint8)).save(tmp_path / "good.png")
     out = [str(tmp_path / "out"), str(tmp_path / "good.png")]
-    for model, word in (("vae digits", "256 levels"), ("nothing mnist", "no system")):
+    refused = {"vae digits": "256 levels", "nothing mnist": "no system", "vae": "and its data"}
+    for model, word in refused.items():
         with pytest.raises(SystemExit, match=word):
             packing.main(["pack", *out, "--model", model])
     assert not (tmp_path / "out").exists()

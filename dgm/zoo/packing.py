@@ -78,7 +78,10 @@ def from_tiles(tiles: Tensor, size: tuple[int, int, int]) -> Tensor:
 
 def _model(name: str) -> nn.Module:
     """The trained model called "pixel_wavenet mnist"; a ValueError where it packs no pictures."""
-    model = zoo.load(*name.split(" ", 1))
+    system, _, data_name = name.partition(" ")
+    if not data_name:
+        raise ValueError(f"model must name a system and its data, 'vae mnist' say, got {name!r}")
+    model = zoo.load(system, data_name)
     data = model.data
     if getattr(data, "levels", 0) != 256 or len(data.shape) != 3 or data.shape[0] != 1:
         raise ValueError(f"model must be of grey pictures of 256 levels, {name!r} is of {data!r}")
