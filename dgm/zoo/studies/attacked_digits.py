@@ -33,7 +33,7 @@ WALK = {"digits": 1000, "mnist": 1000}
 SEARCHED = {"digits": 400, "mnist": 500}  # steps of the walk where each answer is a search
 FURTHER = 150  # steps of the walk from where the slope led
 SLOPE, LONG = dict(steps=100, searches=6), dict(steps=300, searches=6)
-ATTACKS = ("none", "slope", "slope, long", "decisions", "slope, detected")
+ATTACKS = ("none", "slope", "slope, long", "decisions", "slope, detected", "decisions, detected")
 CLEAN = 2000
 
 
