@@ -21,6 +21,10 @@ _ALARM, _QUANTILE = (
     "the_threshold_is_the_quantile_of_what_it_was_given",
 )
 _BAYES, _DENSITY = "the_posterior_is_bayes_rule_with_the_prior", "densities_of_classes_integrate"
+_FILES, _MASSES = (
+    "files_are_asked_in_whole_levels",
+    "masses_of_integers_sum_to_one_with_learned_noise",
+)
 _RATE, _CODES = "pictures_wrong_before_have_no_distance", "bounds_have_the_slope_at_the_best_code"
 
 
@@ -134,6 +138,44 @@ def the_walk_leaves_the_box(patch):
     return _BOX
 
 
+def a_file_holds_what_it_is_given(patch):
+    patch.setattr(attacked, "whole_levels", lambda u, levels: u)
+    return _FILES
+
+
+def a_file_has_one_level_more(patch):
+    right = attacked.whole_levels
+    patch.setattr(attacked, "whole_levels", lambda u, levels: right(u, levels + 1))
+    return _FILES
+
+
+def the_slope_stops_at_the_rounding(patch):
+    def of_files(who, levels):
+        def logits(u):
+            return who.logits(attacked.whole_levels(u, levels)) + 0 * u[:, :2]
+
+        return attacked.Attacked(who.name, logits)
+
+    patch.setattr(attacked, "of_files", of_files)
+    return _FILES
+
+
+def what_the_noise_costs_is_left_out(patch):
+    def elbo(model, x):
+        return model.flow.log_prob(model.dequantize(x)[0])
+
+    patch.setattr(flows.ClassFlowBound, "elbo", elbo)
+    return _MASSES
+
+
+def the_loss_forgets_what_the_noise_costs(patch):
+    def loss(model, x, y=None):
+        return model.flow.loss(model.dequantize(x)[0], y)
+
+    patch.setattr(flows.ClassFlowBound, "loss", loss)
+    return _MASSES
+
+
 # --- detectors and rates ------------------------------------------------------------------------
 
 
@@ -226,6 +268,11 @@ FAULTS = (
     the_walk_forgets_to_stay_wrong,
     halving_keeps_the_right_side,
     the_walk_leaves_the_box,
+    a_file_holds_what_it_is_given,
+    a_file_has_one_level_more,
+    the_slope_stops_at_the_rounding,
+    what_the_noise_costs_is_left_out,
+    the_loss_forgets_what_the_noise_costs,
     the_threshold_is_fitted_on_what_is_attacked,
     the_quantile_is_of_the_wrong_end,
     the_score_is_of_the_least_likely_class,

@@ -48,7 +48,7 @@ def far(u, v):
 def class_flow_of_the_plane(seed=0, split=False):
     """A class-conditional flow of points, moved, with classes that are not equally common."""
     torch.manual_seed(seed)
-    sizes = dict(n_classes=3, steps=(3,), widths=(5,), split=split)
+    sizes = dict(n_classes=3, steps=(3,), width=5, split=split)
     model = contract.moved(zoo.get("class_flow").build(Reals((2,)), **sizes), 0.3)
     model.log_prior.copy_(torch.tensor([0.6, 0.3, 0.1]).log())
     return model.double()
@@ -187,7 +187,7 @@ def the_posterior_is_bayes_rule_with_the_prior():
 
 def densities_of_classes_integrate():
     """p(x | y) of every class integrates to one, with all or half of the code knowing the class."""
-    side = torch.linspace(-30, 30, 1201, dtype=torch.float64)
+    side = torch.linspace(-60, 60, 2401, dtype=torch.float64)
     grid = torch.cartesian_prod(side, side)
     for split in (False, True):
         model = class_flow_of_the_plane(split=split)
@@ -219,7 +219,38 @@ def the_search_is_as_good_as_a_fine_grid():
         torch.testing.assert_close(model.bounds(u), best, rtol=0, atol=2e-3)
 
 
+def files_are_asked_in_whole_levels():
+    """Of a file the answer is that at whole levels, and the slope is the one there."""
+    u, logits = torch.rand(6, 3, dtype=torch.float64), lambda v: torch.stack((v, v**3), 1).sum(2)
+    file = attacked.whole_levels(u, 5)
+    torch.testing.assert_close((4 * file).frac(), torch.zeros_like(u))
+    assert (file - u).abs().max() <= 0.125
+    assert (file != u).all()
+    who, asked = attacked.of_files(attacked.Attacked("sums", logits), 5), u.clone().requires_grad_()
+    torch.testing.assert_close(who.logits(u), logits(file))
+    slope = torch.autograd.grad(who.logits(asked)[:, 1].sum(), asked)[0]
+    torch.testing.assert_close(slope, 3 * file**2)
+
+
+def masses_of_integers_sum_to_one_with_learned_noise():
+    torch.manual_seed(3)
+    sizes = dict(n_classes=3, steps=(2,), width=5, noise_width=4)
+    model = contract.moved(zoo.get("class_flow").build(Levels((2,), 3), **sizes), 0.3).eval()
+    every = torch.cartesian_prod(torch.arange(3), torch.arange(3)).repeat(20_000, 1)
+    with torch.no_grad():
+        torch.manual_seed(4)
+        log_w = model.elbo(every)
+        torch.manual_seed(4)
+        torch.testing.assert_close(model.loss(every), -log_w)
+    mass = log_w.double().exp().view(20_000, 9).sum(1)
+    error = mass.std().item() / 20_000**0.5
+    assert error < 0.02
+    assert mass.mean().item() == pytest.approx(1.0, abs=5 * error)
+
+
 PROPERTIES = (
+    files_are_asked_in_whole_levels,
+    masses_of_integers_sum_to_one_with_learned_noise,
     both_attacks_find_the_distance_of_a_linear_model,
     pgd_stays_in_ball_and_box_and_finds_the_worst_of_a_linear_model,
     the_walk_never_leaves_the_wrong_side,

@@ -242,9 +242,11 @@ def test_a_run_fills_notebook_ledger_and_record(checkout):
     assert "dgm" not in nb.metadata  # hashes are not in the notebook
     ledger = json.loads((checkout / "results/laptop/01_mini.json").read_text())
     assert [figure["name"] for figure in ledger["figures"]] == ["now", "two"]
-    entry = json.loads((checkout / "notebooks/executed.json").read_text())["01_mini"]
-    assert "dgm/distribution/normal.py" in entry["files"]
-    assert "dgm/flow/flow.py" not in entry["files"]
+    held = json.loads((checkout / "notebooks/executed.json").read_text())
+    entry, files = held["chapters"]["01_mini"], {name.split()[0] for name in held["files"]}
+    assert "dgm/distribution/normal.py" in files
+    assert "dgm/flow/flow.py" not in files
+    assert set(held["files"].values()) == {"01"}
     assert list(entry["shown"]) == ["dgm/distribution/normal.py StandardNormal.log_prob"]
     assert {name.split("/")[1] for name in entry["looks"]} == {"plot", "results"}
     assert make(checkout, "--list") == "01_mini: up to date\n"
@@ -277,3 +279,12 @@ def test_a_run_that_is_stopped_leaves_everything_as_it_was(checkout):
     assert run.communicate()[0]
     assert run.returncode != 0
     assert state(checkout) == before
+
+
+def test_the_record_keeps_each_file_once_and_loses_nothing(stale):
+    one = {"code": "a", "files": {"dgm/x.py": "1", "dgm/y.py": "2"}, "shown": {}, "looks": {}}
+    two = one | {"files": {"dgm/x.py": "1", "dgm/y.py": "3"}}
+    entries = {"01_one": one, "02_two": two}
+    stale.RECORD.write_text(stale.packed(entries))
+    assert stale.record() == entries
+    assert json.loads(stale.RECORD.read_text())["files"]["dgm/x.py 1"] == "01 02"

@@ -153,8 +153,8 @@ def remember(stem, entry):
     with LEDGER.alone(stale.RECORD):
         entries = stale.record() | {stem: entry}
         present = {p.stem for p in chapters()}
-        kept = {s: entries[s] for s in sorted(entries) if s in present}
-        replace(stale.RECORD, json.dumps(kept, indent=1) + "\n")
+        kept = {s: entries[s] for s in entries if s in present}
+        replace(stale.RECORD, stale.packed(kept))
 
 
 @contextlib.contextmanager

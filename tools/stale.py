@@ -8,6 +8,9 @@ files   every file of `dgm/` it loaded: of a module the syntax tree without docs
 shown   every listing that the page shows (`plot.source`): the lines as they are written
 looks   the files among those it loaded that change how a page looks and no number: `LOOKS`
 
+Most files are loaded by most chapters, so under "files" stands each file with its hash once, and
+the numbers of the chapters that saw it so.
+
 A chapter is *stale* when one of the first three differs, *dated* when only the last does.
 """
 
@@ -95,9 +98,35 @@ def describe(nb, files, shown):
     }
 
 
+def _number(stem):
+    return stem.partition("_")[0]
+
+
 def record():
     """All entries: stem of a chapter to its hashes."""
-    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    if not RECORD.exists():
+        return {}
+    held = json.loads(RECORD.read_text(encoding="utf-8"))
+    shared, entries = held["files"], held["chapters"]
+    for entry in entries.values():
+        entry["files"] = {}
+    by_number = {_number(stem): entry for stem, entry in entries.items()}
+    for name, numbers in shared.items():
+        file, of = name.rsplit(" ", 1)
+        for number in numbers.split():
+            by_number[number]["files"][file] = of
+    return entries
+
+
+def packed(entries):
+    """The text of the record of ``entries``, as `record` reads it."""
+    shared, chapters = {}, {}
+    for stem, entry in sorted(entries.items()):
+        chapters[stem] = {key: value for key, value in entry.items() if key != "files"}
+        for file, of in entry["files"].items():
+            shared.setdefault(f"{file} {of}", []).append(_number(stem))
+    shared = {name: " ".join(shared[name]) for name in sorted(shared)}
+    return json.dumps({"chapters": chapters, "files": shared}, indent=1) + "\n"
 
 
 def _moved(made, current):

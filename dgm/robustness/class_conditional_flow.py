@@ -153,7 +153,7 @@ class ClassFlow(nn.Module):
 
 
 class ClassFlowBound(nn.Module):
-    """A `ClassFlow` of integers: uniform noise fills the bins, and log P(x) is bounded from below.
+    """A `ClassFlow` of integers: noise fills the bins, and log P(x) is bounded from below.
 
     A classifier must give one answer to one picture: `posterior` and `picture_logits` take the
     middles of the bins and draw nothing. Own methods: ``dequantize``, ``picture_logits``.
@@ -164,29 +164,41 @@ class ClassFlowBound(nn.Module):
         Of x + u, u in [0, 1).
     data : Levels (support.py)
         What x is: ``check(x)``, ``stored(v)``, ``count(n)``, ``levels``.
+    noise : nn.Module
+        Floats x (B, *shape) -> (u, log q(u|x) (B,)): `UniformNoise`, `FlowNoise` (dequantize.py).
     """
 
-    def __init__(self, flow: nn.Module, data: object):
+    def __init__(self, flow: nn.Module, data: object, noise: nn.Module):
         super().__init__()
-        self.flow, self.data, self.labels = flow, data, flow.labels
+        self.flow, self.data, self.noise, self.labels = flow, data, noise, flow.labels
 
     @property
     def condition(self) -> object:
         """What ``loss`` takes beside x: the labels."""
         return self.labels
 
+    @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """Let the layers of the flow that can (marginal.py) start from training data x."""
+        self.data.check(x)
+        for layer in self.flow.modules():
+            if hasattr(layer, "start_from"):
+                layer.start_from(x, self.data)
+
     def _floats(self, x: Tensor) -> Tensor:
         """The checked x in the precision of the parameters."""
         return self.data.check(x, trusted=self.training).to(self.flow.log_prior.dtype)
 
     def dequantize(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Integers x (B, *shape) -> x + u, and log q(u | x) = 0 (B,)."""
+        """Integers x (B, *shape) -> x + u, and log q(u|x) (B,), nats."""
         x = self._floats(x)
-        return x + torch.rand_like(x), x.new_zeros(len(x))
+        u, log_q = self.noise(x)
+        return x + u, log_q
 
     def elbo(self, x: Tensor) -> Tensor:
         """One-sample lower bound on log P(x) (B,), nats."""
-        return self.flow.log_prob(self.dequantize(x)[0])
+        v, log_q = self.dequantize(x)
+        return self.flow.log_prob(v) - log_q
 
     def iw_bound(self, x: Tensor, k: int) -> Tensor:
         """Bound on log P(x) with k draws of the noise (B,), nats; rises with k."""
@@ -194,8 +206,9 @@ class ClassFlowBound(nn.Module):
         return torch.stack(log_w).logsumexp(0) - math.log(k)
 
     def loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """`ClassFlow.loss` at one draw of the noise, (B,)."""
-        return self.flow.loss(self.dequantize(x)[0], y)
+        """`ClassFlow.loss` at one draw of the noise, and what the noise costs, (B,)."""
+        v, log_q = self.dequantize(x)
+        return self.flow.loss(v, y) + log_q
 
     def picture_logits(self, u: Tensor) -> Tensor:
         """Pictures u (B, *shape) of reals in 0 .. 1 -> log p(x, y) (B, K) where they lie, nats.

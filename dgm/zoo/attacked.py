@@ -16,7 +16,7 @@ from dgm.zoo.studies import plain_cnn
 
 NAMES = {
     "digits": ("CNN", "JEM", "reweighted", "split", "ABS"),
-    "mnist": ("CNN", "split", "ABS"),
+    "mnist": ("CNN", "reweighted", "split", "ABS"),
 }
 
 
@@ -89,6 +89,23 @@ def threshold_of(name: str, classifier: str, rate: float = 0.05, n: int = 1000) 
     with torch.no_grad():
         detector.fit_to(torch.cat([logits(part) for part in u.split(100)]))
     return detector.threshold.item()
+
+
+def whole_levels(u: Tensor, levels: int) -> Tensor:
+    """Pictures in 0 .. 1 as a file of ``levels`` grey levels holds them."""
+    return ((levels - 1) * u).round() / (levels - 1)
+
+
+def of_files(who: Attacked, levels: int) -> Attacked:
+    """The same classifier and detector, asked about pictures as files hold them.
+
+    Its slope is that at the rounded picture, as though rounding were not there.
+    """
+
+    def logits(u: Tensor) -> Tensor:
+        return who.logits(u + (whole_levels(u, levels) - u).detach())
+
+    return Attacked(who.name, logits, who.detector)
 
 
 def starts_for(who: Attacked, u: Tensor, y: Tensor, pool: Tensor) -> Tensor:

@@ -9,14 +9,7 @@ from typing import Any
 from torch import nn
 
 from dgm import evaluate
-from dgm.distribution.normal import StandardNormal
 from dgm.distribution.support import Levels, Reals
-from dgm.flow.actnorm import ActNorm
-from dgm.flow.coupling import AffineCoupling
-from dgm.flow.elementwise import Flatten, Logit
-from dgm.flow.flow import Flow
-from dgm.flow.invertible_conv import InvertibleConv1x1
-from dgm.flow.multiscale import Squeeze
 from dgm.nets.class_mlps import ClassMLPs
 from dgm.nets.mlp import MLP
 from dgm.robustness.analysis_by_synthesis import AnalysisBySynthesis
@@ -24,6 +17,7 @@ from dgm.robustness.class_conditional_flow import ClassFlow, ClassFlowBound, Cla
 from dgm.train import Fit, fit
 from dgm.train.jitter import Jitter
 from dgm.zoo.entry import Entry, Recipe, Tiny
+from dgm.zoo.flow import glow
 from dgm.zoo.studies.judges import distance_to
 
 CHAPTER = "25_robust_classification"
@@ -31,60 +25,22 @@ BRANCH = ("explicit", "exact", "flow")
 LATENT = ("explicit", "bound", "latent")
 
 
-def _reader_of_half(channels: int, place: tuple[int, ...], width: int) -> nn.Module:
-    """What a coupling makes of one half: convolutions where there is a place, else a perceptron."""
-    half = channels // 2
-    if not place:
-        return MLP(half, channels, (width,), zero_last=True)
-    last = nn.Conv2d(width, channels, 3, padding=1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    first, mix = nn.Conv2d(half, width, 3, padding=1), nn.Conv2d(width, width, 1)
-    return nn.Sequential(first, nn.SiLU(), mix, nn.SiLU(), last)
-
-
-def _squeezed(
-    shape: tuple[int, int, int], steps: Sequence[int], widths: Sequence[int]
-) -> list[nn.Module]:
-    """Steps of Glow after every squeeze of an image, nothing left behind; then a flat code."""
-    (channels, height, width), layers = shape, []
-    for n, hidden in zip(steps, widths, strict=True):
-        layers.append(Squeeze())
-        channels, height, width = 4 * channels, height // 2, width // 2
-        for _ in range(n):
-            net = _reader_of_half(channels, (height, width), hidden)
-            layers += [ActNorm(channels), InvertibleConv1x1(channels), AffineCoupling(net)]
-    return [*layers, ActNorm(channels), Flatten((channels, height, width))]
-
-
 def class_flow(
-    data: Levels | Reals, n_classes: int = 10, steps: Sequence[int] = (2, 6),
-    widths: Sequence[int] = (16, 64), split: bool = False, class_weight: float = 1.0,
+    data: Levels | Reals, n_classes: int = 10, steps: Sequence[int] = (3, 4), width: int = 24,
+    dropout: float = 0.0, noise_width: int = 0, marginals: bool = True, split: bool = False,
+    class_weight: float = 1.0,
 ) -> nn.Module:  # fmt: skip
-    """Class-conditional flow: Glow's steps over a Gaussian for each class, or for half the code.
+    """Class-conditional flow: Glow over a Gaussian for each class, or for half of the code.
 
-    ``widths[i]`` is that of the networks after squeeze i. With ``split`` only the second half of
-    the code knows the class. Vectors take ``steps[0]`` steps of perceptrons.
+    With ``split`` only the second half of the code knows the class, the one that went through all
+    levels. Sizes as in `glow` (zoo/flow.py).
     """
     labels = Levels((), data.count(n_classes, "n_classes", least=2))
-    n_steps = [data.count(n, "steps", least=1) for n in steps]
-    # layers of vectors or of images
-    if len(data.shape) == 1 and data.dims % 2 == 0:
-        size, layers = data.dims, []
-        for _ in range(n_steps[0]):
-            net = _reader_of_half(size, (), widths[0])
-            layers += [ActNorm(size), InvertibleConv1x1(size), AffineCoupling(net)]
-    elif len(data.shape) == 3 and not any(side % 2 ** len(steps) for side in data.shape[1:]):
-        layers = _squeezed(data.shape, n_steps, widths)
-    else:
-        need = f"vectors of even length, or images that can be halved {len(steps)} times"
-        raise ValueError(f"data must be {need}; got shape {data.shape}")
+    body = glow(data, steps, width, dropout, noise_width, marginals)
     base = ClassNormals(data.dims, n_classes, data.dims // 2 if split else None)
-    reals, normal = Reals(data.shape), StandardNormal((data.dims,))
     if isinstance(data, Reals):
-        return ClassFlow(Flow(layers, normal, reals), base, labels, class_weight)
-    flow = Flow([Logit(data.levels), *layers], normal, reals)
-    return ClassFlowBound(ClassFlow(flow, base, labels, class_weight), data)
+        return ClassFlow(body, base, labels, class_weight)
+    return ClassFlowBound(ClassFlow(body.flow, base, labels, class_weight), data, body.noise)
 
 
 def analysis_by_synthesis(
@@ -110,6 +66,8 @@ def fit_classes(
 
     Noted with them: validation nats of p(x), or the Frechet distance of draws where there are none.
     """
+    if hasattr(model, "start_from"):
+        model.start_from(dataset.train)
     # train on moved pictures, at last on those that there are
     augment = Jitter(dataset.levels, round(0.8 * steps), shift, shift / 5) if shift else None
     pairs = (dataset.train, dataset.train_y)
@@ -125,13 +83,12 @@ _FETAYA = ("Fetaya, Jacobsen, Grathwohl and Zemel (2020)", "https://arxiv.org/ab
 _SCHOTT = ("Schott, Rauber, Bethge and Brendel (2019)", "https://arxiv.org/abs/1805.09190")
 _FIT = dict(batch_size=64, lr=3e-3, warmup=50, clip_norm=100.0, average=0.99, progress=False)
 DIGITS_FLOW = Recipe(
-    dict(steps=(3, 4), widths=(24, 48), class_weight=100.0),
-    _FIT | dict(steps=600, lr=4e-3, shift=0.5, weight_decay=0.05), fit_classes,
+    dict(steps=(4, 4), width=28, dropout=0.2, class_weight=100.0),
+    _FIT | dict(steps=2400, shift=0.5, weight_decay=0.1, average=0.995), fit_classes,
 )  # fmt: skip
 MNIST_FLOW = Recipe(
-    dict(steps=(2, 6), widths=(16, 64), class_weight=2000.0),
-    _FIT | dict(steps=2000, lr=4e-3, shift=0.5, weight_decay=0.01, held_out=1000, scored=2000),
-    fit_classes,
+    dict(steps=(3, 4), width=24, noise_width=32, class_weight=600.0),
+    _FIT | dict(steps=4800, shift=0.5, weight_decay=0.01, held_out=1000, scored=2000), fit_classes,
 )  # fmt: skip
 _DIGITS_ABS = Recipe(
     dict(latent_dim=6, hidden=32), _FIT | dict(steps=1000, shift=0.3, weight_decay=0.02),
@@ -151,10 +108,10 @@ def _split(recipe: Recipe, of: str) -> Recipe:
 ENTRIES = (
     Entry(
         class_flow, "O2 O3", _FETAYA,
-        Tiny(Levels((1, 2, 2), 4), dict(n_classes=3, steps=(2,), widths=(5,)), std=0.1),
+        Tiny(Levels((1, 2, 2), 4), dict(n_classes=3, steps=(2,), width=5, noise_width=4), std=0.1),
         dict(
             digits=DIGITS_FLOW, digits_split=_split(DIGITS_FLOW, "digits"),
-            mnist_split=_split(MNIST_FLOW, "mnist"),
+            mnist=MNIST_FLOW, mnist_split=_split(MNIST_FLOW, "mnist"),
         ),
     ),
     Entry(

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dgm import data
 from dgm.robustness.cw_l2 import margins
 from dgm.robustness.pgd_l2 import pgd_l2
 from dgm.zoo.attacked import (
@@ -21,7 +22,9 @@ from dgm.zoo.attacked import (
     by_decisions,
     by_slope,
     distances,
+    of_files,
     threshold_of,
+    whole_levels,
 )
 from dgm.zoo.studies.runs import read_runs, train_missing
 
@@ -33,7 +36,17 @@ WALK = {"digits": 1000, "mnist": 1000}
 SEARCHED = {"digits": 400, "mnist": 500}  # steps of the walk where each answer is a search
 FURTHER = 150  # steps of the walk from where the slope led
 SLOPE, LONG = dict(steps=100, searches=6), dict(steps=300, searches=6)
-ATTACKS = ("none", "slope", "slope, long", "decisions", "slope, detected", "decisions, detected")
+FLOWS = ("reweighted", "split")
+ATTACKS = {
+    "none": None,  # all systems
+    "slope": None,
+    "slope, long": None,
+    "decisions": None,
+    "slope, detected": FLOWS,
+    "decisions, detected": FLOWS,
+    "files": ("CNN", *FLOWS),  # by slope, pictures of 28 by 28 in whole grey levels
+    "files, detected": FLOWS,
+}
 CLEAN = 2000
 
 
@@ -76,8 +89,12 @@ def attacked_part(name: str, system: str, attack: str) -> dict:
     if attack == "slope, long":
         u, y = u[:FEW], y[:FEW]
     right, detected = who.says(u) == y, attack.endswith("detected")
-    # by slope or by decisions
-    if attack.startswith("slope"):
+    # by slope, in whole grey levels or not, or by decisions
+    if attack.startswith("files"):
+        levels = data.kind(name).levels
+        who = of_files(who, levels)
+        v = whole_levels(by_slope(who, u, y, detected, **SLOPE), levels)
+    elif attack.startswith("slope"):
         v = by_slope(who, u, y, detected, **(LONG if attack == "slope, long" else SLOPE))
     else:
         v = walked_from(who, name, u, y, right, detected)
@@ -121,8 +138,9 @@ def main() -> None:
     for name in NAMES:
         for system in NAMES[name]:
             if not asked or (name in asked and (len(asked) == 1 or system in asked)):
-                flow = system in ("reweighted", "split")
-                attacks = [a for a in ATTACKS if flow or not a.endswith("detected")]
+                attacks = [a for a, of in ATTACKS.items() if of is None or system in of]
+                if name == "digits":
+                    attacks = [a for a in attacks if not a.startswith("files")]
                 if (name, system) == ("mnist", "ABS"):  # too many searches
                     attacks.remove("slope, long")
                 cells += [dict(data=name, system=system, attack=a) for a in attacks]

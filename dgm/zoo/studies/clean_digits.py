@@ -1,7 +1,7 @@
 """Before any attack: accuracy and nats of four classifiers of 8 by 8 digits, three seeds each.
 
-``python -m dgm.zoo.studies.clean_digits`` trains what is not on file, some 25 seconds of one core a
-flow and a few for the others. The plain network was trained for chapter 20, see `joint_or_plain`.
+``python -m dgm.zoo.studies.clean_digits`` trains what is not on file, a hundred seconds of one core
+a flow and a few for the others. The plain network was trained for chapter 20, see `joint_or_plain`.
 """
 
 from pathlib import Path
