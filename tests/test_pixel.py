@@ -29,6 +29,7 @@ from dgm.nets.subscale import SubscaleNetwork, from_slices, to_slices
 from dgm.pixel import ordering
 from dgm.pixel.depth_upscaling import DepthUpscaling
 from dgm.pixel.size_upscaling import SizeUpscaling
+from dgm.train.shifts import WholeShifts
 from dgm.zoo import pixel as systems
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -685,6 +686,42 @@ GOOD = Levels((1, 4, 4), 3)
 )
 def test_sizes_that_cannot_work_are_refused_when_built(name, make):
     raises(name, make)
+
+
+def test_whole_shifts_move_pictures_and_nothing_else():
+    """Each moved picture is its neighbourhood of nine with zeros from outside; later none is."""
+    x = torch.randint(1, 6, (400, 2, 3, 4), dtype=torch.uint8)
+    shifts, framed = WholeShifts(until=50), torch.nn.functional.pad(x, (1, 1, 1, 1))
+    torch.manual_seed(4)
+    found = shifts(x, 7)
+    nine = [framed[:, :, i : i + 3, j : j + 4] for i in range(3) for j in range(3)]
+    same = torch.stack([(found == part).flatten(1).all(1) for part in nine])  # (9, N)
+    assert same.any(0).all()
+    assert same.sum(1).min() > 20
+    assert found.dtype == x.dtype
+    torch.manual_seed(4)
+    assert torch.equal(shifts(x, 7), found)
+    left = lambda step: (shifts(x, step) == x).flatten(1).all(1).double().mean().item()  # noqa: E731
+    assert left(0) < 0.2 < 0.6 < left(44) < left(49) == 1
+    with pytest.raises(ValueError, match="until"):
+        WholeShifts(0)
+
+
+def test_the_recipe_of_large_digits_trains_twice_and_each_time_has_a_checkpoint(tmp_path):
+    entry = next(e for e in systems.ENTRIES if e.name == "class_pixelcnn")
+    recipe = entry.recipes["mnist"]
+    x, y = torch.randint(4, (6, 1, 4, 4), dtype=torch.uint8), torch.arange(6)
+    dataset = SimpleNamespace(train=x, train_y=y, val=x, val_y=y)
+    few = dict(steps=3, batch_size=2, warmup=0, eval_every=1, moved=2, progress=False)
+    ends = []
+    for checkpoint in (None, tmp_path / "run.safetensors"):
+        torch.manual_seed(0)
+        model = entry.build(Levels((1, 4, 4), 4), width=4, blocks=2)
+        settings = recipe.fit | few | dict(checkpoint=checkpoint)
+        assert math.isfinite(recipe.train(model, dataset, 0, **settings).best_val)
+        ends.append(model.state_dict())
+    assert {p.name for p in tmp_path.iterdir()} == {"run.safetensors", "first-run.safetensors"}
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
 def test_mnist_recipe_takes_a_step_at_its_own_size():

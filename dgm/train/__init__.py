@@ -13,6 +13,7 @@
 | `checkpoint.py` | that memory on disk, whole or not at all                               |
 | `processes.py`  | several processes under torchrun                                       |
 | `jitter.py`     | small shifts and turns of images, fewer and fewer: an ``augment``      |
+| `shifts.py`     | shifts by whole pixels, fewer and fewer: an ``augment``                |
 """
 
 from dgm.train.loop import Fit, TrainingDiverged, fit

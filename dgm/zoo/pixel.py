@@ -20,6 +20,7 @@ from dgm.pixel.ordering import order_of_ranks, raster_order, subscale_ranks
 from dgm.pixel.size_upscaling import SizeUpscaling
 from dgm.train import Fit, fit
 from dgm.zoo.entry import Entry, Recipe, Tiny, start_and_fit
+from dgm.zoo.large_pixel import ON_MNIST
 
 CHAPTER = "11_pixel_models"
 BRANCH = ("explicit", "exact", "autoregressive")
@@ -187,13 +188,6 @@ def _on_digits(
     return dict(digits=Recipe(sizes, budget, train, seeds=3))
 
 
-_ON_MNIST = Recipe(
-    dict(width=32, blocks=6, dilations=(1, 2, 1, 4, 1, 2), places=False),
-    dict(
-        steps=17_000, batch_size=16, lr=4e-3, weight_decay=0.02, warmup=200, clip_norm=1.0,
-        average=0.999, eval_every=1700, held_out=200, mixed_precision=True,
-    ),
-)  # fmt: skip
 _ON_COLOR = Recipe(
     dict(width=32, blocks=4),
     dict(_BUDGET, steps=1300, average=0.99, weight_decay=0.1, held_out=256, eval_every=650),
@@ -234,7 +228,7 @@ ENTRIES = (
     ),
     Entry(
         class_pixelcnn, "A2 A3", GATED_PIXELS, Tiny(_GRID, _STACK | {"n_classes": 2}),
-        _on_digits(_TOLD, n_classes=10, width=36, dropout=0.3, noise=0.2) | {"mnist": _ON_MNIST},
+        _on_digits(_TOLD, n_classes=10, width=36, dropout=0.3, noise=0.2) | {"mnist": ON_MNIST},
     ),
     Entry(subscale, "A4", SUBSCALE, Tiny(_SQUARE, _STACK), _on_digits(dropout=0.3)),
     Entry(
