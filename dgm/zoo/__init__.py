@@ -11,6 +11,7 @@
 | `dequantised.py` | what flows share: levels, the open box, noise, base, jitter        |
 | `matching.py`    | how recipes train continuous flows                                 |
 | `labelled.py`    | how recipes train with labels, all or few                          |
+| `large_pixel.py` | the recipe of the PixelCNN on 28 by 28 digits                      |
 | `large_vae.py`   | networks and recipes of chapter 06 for 28 by 28 pictures           |
 | `large.py`       | what chapters say of models of 28 by 28 digits                     |
 | `codecs.py`      | the codec of a model: which one, with how many bits to begin with  |
