@@ -1,7 +1,7 @@
 """How far a picture must be moved until a classifier errs, and whether a detector sees it.
 
 ``python -m dgm.zoo.studies.attacked_digits mnist reweighted`` runs what is not on file of one
-system (all of them where none is named): about two minutes of one core for a system of 28 by 28
+system (all of them where none is named): two to five minutes of one core for a system of 28 by 28
 digits, seconds for one of 8 by 8. Pictures that are called wrong as they are have no distance.
 """
 
